@@ -1,0 +1,143 @@
+"""From LLVM text to object bytes.
+
+Owns the pass pipeline and the way mistakes in generated text are reported. Imports llvmlite.binding
+and `codegen.target`. Invariant: text is parsed and verified before LLVM generates code from it,
+because LLVM ends the process when it meets a broken module later.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import llvmlite.binding as llvm
+
+from graphc.codegen.target import Target
+
+_PARSE_POSITION = re.compile(r"<string>:(\d+):(\d+): (?:error: )?(.*)")
+
+
+class BackendError(Exception):
+    """LLVM text that LLVM refuses: a defect in the code generator, not in a program.
+
+    `line` is the number of the offending line of `llvm_ir` (from 1; 0 where LLVM names none).
+    """
+
+    code = "GC050"
+    title = "LLVM refused generated code"
+
+    def __init__(self, message: str, llvm_ir: str, line: int) -> None:
+        self.message = message
+        self.llvm_ir = llvm_ir
+        self.line = line
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        lines = [f"{self.code} {self.title}: {self.message}"]
+        if self.line:
+            text = self.llvm_ir.splitlines()
+            first = max(self.line - 3, 0)
+            for number, content in enumerate(text[first : self.line + 2], start=first + 1):
+                marker = ">" if number == self.line else " "
+                lines.append(f" {marker} {number:5} | {content}")
+        lines.append("   = help: this is a defect in graphc; please report it with the graph")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class CompiledModule:
+    """One compiled LLVM module. Optimised text and assembly are made when they are asked for."""
+
+    object_bytes: bytes
+    bitcode: bytes
+    target: Target
+
+    @cached_property
+    def optimised_ir_text(self) -> str:
+        """The module as LLVM's passes left it."""
+        return str(llvm.parse_bitcode(self.bitcode, llvm.create_context()))
+
+    @cached_property
+    def assembly_text(self) -> str:
+        """The target's assembly language of the same code."""
+        module = llvm.parse_bitcode(self.bitcode, llvm.create_context())
+        return str(target_machine(self.target).emit_assembly(module))
+
+
+def compile_text(llvm_ir: str, target: Target) -> CompiledModule:
+    """Compile LLVM text to a relocatable object for `target`.
+
+    Raises `BackendError`, which shows the offending line, when the text does not parse or verify.
+
+    >>> from graphc.codegen.target import host_target
+    >>> compile_text("define i32 @one() { ret i32 1 }", host_target()).object_bytes[1:4]
+    b'ELF'
+    """
+    machine = target_machine(target)
+    module = _parse(llvm_ir, target, machine)
+    _optimise(module, machine)
+    return CompiledModule(machine.emit_object(module), module.as_bitcode(), target)
+
+
+def target_machine(target: Target) -> llvm.TargetMachine:
+    """LLVM's view of a target. Code is position independent, so that it loads anywhere."""
+    _initialize()
+    features = target.features
+    if target.is_x86 and target.vector_bits >= 512:
+        # Some processors ask for 256-bit code by default; kernels are written for 512.
+        features += ",-prefer-128-bit,-prefer-256-bit"
+    elif target.is_x86 and target.vector_bits == 256:
+        features += ",-prefer-128-bit"
+    return llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.cpu, features=features.strip(","), opt=2, reloc="pic", codemodel="small"
+    )
+
+
+@cache
+def _initialize() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+def _parse(llvm_ir: str, target: Target, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+    # One line before the text, so that LLVM's line numbers are off by one.
+    layout = f'target datalayout = "{machine.target_data}" target triple = "{target.triple}"\n'
+    try:
+        module = llvm.parse_assembly(layout + llvm_ir, llvm.create_context())
+    except RuntimeError as error:
+        raise _parse_error(str(error), llvm_ir) from None
+    try:
+        module.verify()
+    except RuntimeError as error:
+        raise _verification_error(str(error), llvm_ir) from None
+    return module
+
+
+def _parse_error(message: str, llvm_ir: str) -> BackendError:
+    found = _PARSE_POSITION.search(message)
+    if found is None:
+        return BackendError(message.strip(), llvm_ir, 0)
+    return BackendError(found[3], llvm_ir, int(found[1]) - 1)
+
+
+def _verification_error(message: str, llvm_ir: str) -> BackendError:
+    """LLVM prints the instructions at fault, not where they are: find the first in the text."""
+    wanted = [line.strip() for line in message.splitlines() if line.startswith(" ")]
+    lines = [line.split(";")[0].strip() for line in llvm_ir.splitlines()]
+    number = next((lines.index(text) + 1 for text in wanted if text in lines), 0)
+    return BackendError(message.strip(), llvm_ir, number)
+
+
+def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    """Clean up what the emitter leaves. Kernels come unrolled and vectorised, with invariants
+    already hoisted, so the passes that would look for such things are left out."""
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_sroa_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_new_gvn_pass()
+    passes.add_dead_code_elimination_pass()
+    passes.run(module, llvm.create_pass_builder(machine, options))

@@ -1,0 +1,413 @@
+"""Evaluating graph values inside a loop nest.
+
+Owns `Evaluator`: given a node and the index at which it is wanted, it writes the loads and
+arithmetic that compute it there, for one element or a vector of neighbours, following access maps
+through the ops that only move data. Imports `ir` and the emitter. Invariants: a load reads only
+elements whose lane is active and whose index is in bounds; nothing recurses; what does not vary
+in a loop is written where it is first needed, and LLVM moves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import cast
+
+from graphc.codegen.emit import Function, Loop, Value, constant, index
+from graphc.codegen.scalars import VectorScalars
+from graphc.ir.access import operand_maps
+from graphc.ir.graph import Node
+from graphc.ir.op import AccessMap, Family, Indirect
+from graphc.ir.scalar import Comparison
+from graphc.ir.types import Shape, bool_, int64
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """A named loop axis of a kernel. Axes compare by identity."""
+
+    name: str
+    extent: int
+    reduced: bool = False
+
+
+@dataclass(frozen=True)
+class Index:
+    """A coordinate: `offset` + the sum of `scale` * axis, + a number computed at run time."""
+
+    terms: tuple[tuple[Axis, int], ...] = ()
+    offset: int = 0
+    dynamic: tuple[tuple[Value, int], ...] = ()
+
+    def affine(self, scale: int, offset: int) -> Index:
+        """`scale` * self + `offset`."""
+        return Index(
+            tuple((axis, factor * scale) for axis, factor in self.terms),
+            self.offset * scale + offset,
+            tuple((value, factor * scale) for value, factor in self.dynamic),
+        )
+
+    def shifted(self, axis: Axis, by: int) -> Index:
+        """The coordinate when `axis` is further by a constant."""
+        factor = sum(f for a, f in self.terms if a is axis)
+        return self.affine(1, factor * by) if factor else self
+
+    def bounds(self) -> tuple[int, int]:
+        """Smallest and largest value over the whole axes (without the dynamic part)."""
+        low = high = self.offset
+        for axis, factor in self.terms:
+            reach = factor * (axis.extent - 1)
+            low, high = low + min(reach, 0), high + max(reach, 0)
+        return low, high
+
+
+Indices = tuple[Index, ...]
+
+
+def indices_of(axes: Sequence[Axis]) -> Indices:
+    """The coordinates of a point of the space that `axes` span."""
+    return tuple(Index(((axis, 1),)) for axis in axes)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A stored tensor: its address and, for each of its axes, the stride in elements.
+
+    `written` says that the kernel being emitted writes it, too.
+    """
+
+    address: Value
+    strides: tuple[int, ...]
+    written: bool = False
+
+
+Key = tuple[Node, Indices, "Value | None"]
+"""A value wanted: the node, where, and which lanes are active (None: all)."""
+
+
+class Evaluator:
+    """Writes into `function` the values of nodes at indices.
+
+    `buffers` says where stored nodes lie; a node in it is loaded, any other is computed from its
+    operands. `lane_axis` is the axis along which a vector of `lanes` neighbours is computed at
+    once (None: one element at a time).
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        buffers: Mapping[Node, Buffer],
+        lane_axis: Axis | None = None,
+        lanes: int = 1,
+    ) -> None:
+        self.function = function
+        self.scalars = VectorScalars(function)
+        self.buffers = dict(buffers)
+        self.lane_axis = lane_axis
+        self.lanes = lanes
+        self._axes: dict[Axis, Value] = {}
+        self._known: dict[Key, Value] = {}
+        self._helpers: dict[object, Value] = {}
+        self._bound: dict[Node | tuple[Node, Indices], Value] = {}
+
+    # Where the code stands
+
+    def set_axis(self, axis: Axis, value: Value) -> None:
+        """Say where on `axis` the code written from here on stands (a scalar i64)."""
+        self._axes[axis] = value
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Code that may not run each time, or that repeats: what is computed or bound in it is
+        forgotten after it."""
+        state = self._known, self._helpers, self._bound, self._axes, self.buffers
+        self._known, self._helpers = dict(self._known), dict(self._helpers)
+        self._bound, self._axes, self.buffers = (
+            dict(self._bound),
+            dict(self._axes),
+            dict(self.buffers),
+        )
+        yield
+        self._known, self._helpers, self._bound, self._axes, self.buffers = state
+
+    @contextmanager
+    def loop(
+        self, axis: Axis, start: int, stop: int, step: int, carried: Sequence[Value] = ()
+    ) -> Iterator[Loop]:
+        """Loop over part of an axis."""
+        with (
+            self.function.loop(index(start), index(stop), step, carried, axis.name) as loop,
+            self.scope(),
+        ):
+            self.set_axis(axis, loop.counter)
+            yield loop
+
+    def bind(self, node: Node, value: Value) -> None:
+        """`node` has this value here, at whatever index it is asked for."""
+        self._bound[node] = value
+
+    def bind_at(self, node: Node, at: Indices, value: Value) -> None:
+        """`node` has this value at exactly this index."""
+        self._bound[node, at] = value
+
+    # Values
+
+    def value(self, node: Node, at: Indices, mask: Value | None = None) -> Value:
+        """The value of `node` at an index.
+
+        A vector of `lanes` if it varies along the lane axis, else a scalar. With a mask only the
+        active lanes are read; the others hold some number.
+        """
+        goal = (node, at, mask)
+        stack = [goal]
+        while stack:
+            missing = [need for need in self._needs(stack[-1]) if self._lookup(need) is None]
+            if missing:
+                stack += missing
+                continue
+            key = stack.pop()
+            if self._lookup(key) is None:
+                self._known[key] = self._compute(key)
+        return self._get(goal)
+
+    def store(self, buffer: Buffer, at: Indices, value: Value, mask: Value | None = None) -> None:
+        """Store a value at an index of a buffer; a scalar is repeated over the lanes if the
+        index moves along the lane axis, which it must do one by one or not at all."""
+        base, step = self._offset(buffer.strides, at)
+        address = self.function.offset(buffer.address, value.dtype, base)
+        if step == 0 or self.lanes == 1:
+            self.function.store(value, address)
+            return
+        if step != 1:
+            raise ValueError(f"a vector store needs neighbours, not every {step}th element")
+        vector = self.function.splat(value, self.lanes)
+        if mask is None:
+            self.function.store(vector, address)
+        else:
+            self.function.store_masked(vector, address, mask)
+
+    def index_value(self, at: Index) -> Value:
+        """An index as an i64: a vector if it moves along the lane axis."""
+        base, step = self._offset((1,), (at,))
+        return self._along_lanes(base, step)
+
+    def lanes_below(self, axis: Axis, stop: int) -> Value:
+        """The mask of the lanes that stand before `stop` on the lane axis."""
+        position = self.index_value(Index(((axis, 1),)))
+        return self.scalars.compare("lt", position, constant(stop, int64))
+
+    # Steps of the evaluation
+
+    def _lookup(self, key: Key) -> Value | None:
+        node, at, _ = key
+        for bound in (node, (node, at)):
+            if bound in self._bound:
+                return self._bound[bound]
+        return self._known.get(key)
+
+    def _get(self, key: Key) -> Value:
+        value = self._lookup(key)
+        if value is None:
+            raise KeyError(f"{key[0]!r} has not been computed")
+        return value
+
+    def _needs(self, key: Key) -> list[Key]:
+        """Other values that must be known before this one can be computed.
+
+        Where the index of one operand is itself a value, that value is asked for first.
+        """
+        node, _, _ = key
+        if self._lookup(key) is not None or node in self.buffers:
+            return []
+        if node.op.family is Family.SOURCE:
+            return []
+        return [need for need in self._operand_keys(key) if need is not None]
+
+    def _operand_keys(self, key: Key) -> list[Key | None]:
+        """Per operand the value wanted of it; None where there is none (out of bounds for all
+        of the loop, or only used as an index)."""
+        node, _, mask = key
+        maps = operand_maps(node)
+        if maps is None:
+            raise ValueError(f"{node!r} can be neither loaded nor computed here")
+        keys: list[Key | None] = []
+        for operand, mapping in zip(node.operands, maps, strict=True):
+            if mapping is None:
+                keys.append(None)
+                continue
+            sources = [self._index_key(key, e) for e in mapping if isinstance(e, Indirect)]
+            unknown = [source for source in sources if self._lookup(source) is None]
+            if unknown:
+                return list(unknown)
+            at = self._mapped(key, mapping, operand.shape)
+            active = mask
+            if node.op.fill is not None:
+                if operand.type.size == 0 or _never_inside(at, operand.shape):
+                    keys.append(None)
+                    continue
+                inside = self._inside(at, operand.shape)
+                active = self._both(mask, inside)
+            keys.append((operand, at, active))
+        return keys
+
+    def _compute(self, key: Key) -> Value:
+        node, at, mask = key
+        if node in self.buffers:
+            return self._load(node, at, mask)
+        if node.op.family is Family.SOURCE:
+            return self._source(node, at)
+        keys = self._operand_keys(key)
+        if node.op.fill is not None:
+            return self._first_inside(node, keys)
+        values = [self._get(operand) for operand in keys if operand is not None]
+        if node.op.lower is None:
+            return values[0]
+        if node.loc is not None or node.name:
+            self.function.comment(f"%{node.name or '_'} = {node.op.name}  # {node.loc or ''}")
+        attributes = {f.name: getattr(node.attrs, f.name) for f in fields(node.attrs)}
+        return cast(Value, node.op.lower(self.scalars, *values, **attributes))
+
+    def _source(self, node: Node, at: Indices) -> Value:
+        """A value that needs no operand: a scalar constant, or a position (iota)."""
+        if node.op.position is not None:
+            axis = node.op.position(node.attrs)
+            return self.scalars.cast(self.index_value(at[axis]), node.dtype)
+        if node.op.value is None:
+            raise ValueError(f"{node!r} has no buffer")
+        return constant(node.op.value(node.attrs).item(), node.dtype)
+
+    def _first_inside(self, node: Node, keys: Sequence[Key | None]) -> Value:
+        """The operand in whose bounds the index lies, else the fill."""
+        assert node.op.fill is not None
+        result = constant(node.op.fill(node.attrs), node.dtype)
+        for key in reversed(keys):
+            if key is None:
+                continue
+            value, inside = self._get(key), self._inside(key[1], key[0].shape)
+            result = value if inside is None else self.scalars.select(inside, value, result)
+        return result
+
+    def _index_key(self, key: Key, entry: Indirect) -> Key:
+        """The value that an indirect access takes its index from."""
+        node, at, mask = key
+        source = node.operands[entry.operand]
+        shift = len(at) - len(source.shape)
+        where = tuple(
+            Index() if size == 1 else at[axis + shift] for axis, size in enumerate(source.shape)
+        )
+        return source, where, mask
+
+    def _mapped(self, key: Key, mapping: AccessMap, shape: Shape) -> Indices:
+        """The operand's index for the node's."""
+        result = []
+        for entry, size in zip(mapping, shape, strict=True):
+            if isinstance(entry, Indirect):
+                number = self._wrapped(self._index_key(key, entry), size)
+                result.append(Index((), 0, ((number, 1),)))
+            elif entry.axis is None:
+                result.append(Index((), entry.offset))
+            else:
+                result.append(key[1][entry.axis].affine(entry.scale, entry.offset))
+        return tuple(result)
+
+    def _wrapped(self, source: Key, size: int) -> Value:
+        """An index taken from data: negative counts from the end, out of range is clamped."""
+
+        def compute() -> Value:
+            b = self.scalars
+            wide, zero = b.cast(self._get(source), int64), constant(0, int64)
+            from_end = b.add(wide, constant(size, int64))
+            wide = b.select(b.compare("lt", wide, zero), from_end, wide)
+            return b.minimum(b.maximum(wide, zero), constant(size - 1, int64))
+
+        return self._once((source, size), compute)
+
+    def _inside(self, at: Indices, shape: Shape) -> Value | None:
+        """Whether an index lies in a tensor's bounds; None if it always does."""
+        inside: Value | None = None
+        for entry, size in zip(at, shape, strict=True):
+            low, high = entry.bounds()
+            if low < 0:
+                inside = self._both(inside, self._limit(entry, "ge", 0))
+            if high >= size:
+                inside = self._both(inside, self._limit(entry, "lt", size))
+        return inside
+
+    def _limit(self, entry: Index, how: Comparison, limit: int) -> Value:
+        def compute() -> Value:
+            return self.scalars.compare(how, self.index_value(entry), constant(limit, int64))
+
+        return self._once((entry, how, limit), compute)
+
+    def _both(self, x: Value | None, y: Value | None) -> Value | None:
+        if x is None or y is None:
+            return x or y
+        return self._once((x, y), lambda: self.scalars.logical_and(x, y))
+
+    def _once(self, key: object, compute: Callable[[], Value]) -> Value:
+        """Written the first time it is needed in a scope; so equal masks are one value."""
+        if key not in self._helpers:
+            self._helpers[key] = compute()
+        return self._helpers[key]
+
+    # Addresses
+
+    def _offset(self, strides: Sequence[int], at: Indices) -> tuple[Value, int]:
+        """The linear position of an index: a value, and the step from lane to lane.
+
+        The value is a scalar unless part of the index was itself read from memory in lanes.
+        """
+        factors: dict[Axis, int] = {}
+        position = 0
+        total = index(0)
+        for stride, entry in zip(strides, at, strict=True):
+            position += stride * entry.offset
+            for axis, factor in entry.terms:
+                factors[axis] = factors.get(axis, 0) + stride * factor
+            for value, factor in entry.dynamic:
+                scaled = self.scalars.mul(value, constant(stride * factor, int64))
+                total = self.scalars.add(total, scaled)
+        step = factors.get(self.lane_axis, 0) if self.lane_axis else 0
+        for axis, factor in factors.items():
+            if factor:
+                here = self.function.scale_index(self._axes[axis], factor)
+                total = self.scalars.add(total, here) if total.ref != "0" else here
+        if position:
+            total = self.scalars.add(total, index(position))
+        return total, step if self.lanes > 1 else 0
+
+    def _along_lanes(self, base: Value, step: int) -> Value:
+        if step == 0:
+            return base
+        lanes = self.function.lane_numbers(self.lanes)
+        return self.scalars.add(base, self.scalars.mul(lanes, index(step)))
+
+    def _load(self, node: Node, at: Indices, mask: Value | None) -> Value:
+        buffer, function = self.buffers[node], self.function
+        read_only = not buffer.written
+        base, step = self._offset(buffer.strides, at)
+        if step == 1 and base.lanes == 1:
+            address = function.offset(buffer.address, node.dtype, base)
+            if mask is None:
+                return function.load(address, node.dtype, self.lanes, read_only=read_only)
+            active = function.splat(mask, self.lanes)
+            return function.load_masked(address, node.dtype, active, read_only=read_only)
+        where = self._along_lanes(base, step)
+        if where.lanes == 1 and (mask is None or mask.lanes == 1):
+            if mask is not None:
+                # An inactive element is read from the start of the buffer, which is not empty.
+                where = function.select(mask, where, index(0))
+            address = function.offset(buffer.address, node.dtype, where)
+            return function.load(address, node.dtype, read_only=read_only)
+        where = function.splat(where, self.lanes)
+        addresses = function.offset(buffer.address, node.dtype, where)
+        active = function.splat(mask or constant(True, bool_), self.lanes)
+        return function.gather(addresses, node.dtype, active, read_only=read_only)
+
+
+def _never_inside(at: Indices, shape: Shape) -> bool:
+    return any(
+        not entry.dynamic and (entry.bounds()[1] < 0 or entry.bounds()[0] >= size)
+        for entry, size in zip(at, shape, strict=True)
+    )

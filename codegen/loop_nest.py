@@ -1,0 +1,361 @@
+"""From a group of nodes to a loop nest: axes, sweeps, accesses, schedule.
+
+Owns `LoopNest` and the analysis that chooses its schedule; `loops` writes the code. Serves the
+kernel shapes map, reduce and row, which are one: loops over parallel axes, and at each of their
+points a number of sweeps over the reduced axes. Imports `ir` and `codegen`. Invariant: a loop
+nest is a plain value that the dump prints whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from graphc.codegen.evaluate import Axis, Index, Indices
+from graphc.codegen.target import Target
+from graphc.ir.access import broadcast_map, compose, operand_maps
+from graphc.ir.domain import Domain
+from graphc.ir.graph import KernelGroup, Node
+from graphc.ir.op import AccessMap, Affine, Family, Indirect
+from graphc.ir.types import row_major_strides
+
+CACHED_COST = 8
+"""A value at least this expensive is kept in scratch memory rather than computed per sweep."""
+
+UNROLL = 4
+"""Vectors computed per round of the innermost loop, to hide the latency of arithmetic."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """A tensor read or written in the nest: by how many elements its address moves for a step on
+    each axis of the domain. `indirect` marks an address that comes partly from data."""
+
+    node: Node
+    factors: tuple[int, ...]
+    write: bool = False
+    indirect: bool = False
+
+
+@dataclass(frozen=True)
+class LoopSchedule:
+    """How the nest is run: which axis is vectorised, by how many lanes, how many vectors a
+    round, and which axes are run as one with the axis after them."""
+
+    lane_axis: int | None
+    lanes: int
+    unroll: int
+    merged: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One pass over the reduced axes: reductions that it accumulates, values that it stores, and
+    values that it keeps in scratch memory for the sweeps after it."""
+
+    reductions: tuple[Node, ...]
+    stores: tuple[Node, ...]
+    caches: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoopNest:
+    """A kernel of shape map, reduce or row.
+
+    `axes` are those of the domain. At each point of the parallel axes the `sweeps` run one after
+    the other, then `stores` are written.
+    """
+
+    name: str
+    shape: str
+    domain: Domain
+    axes: tuple[Axis, ...]
+    sweeps: tuple[Sweep, ...]
+    stores: tuple[Node, ...]
+    accesses: tuple[Access, ...]
+    schedule: LoopSchedule
+
+    def index(self, node: Node, shift: int = 0) -> Indices:
+        """Where `node` is at the current point, `shift` further along the lane axis."""
+        mapping = self.domain.coordinates(node.shape)
+        assert mapping is not None
+        return self.index_at(mapping, shift)
+
+    def index_at(self, mapping: AccessMap, shift: int = 0) -> Indices:
+        point = []
+        for number, axis in enumerate(self.axes):
+            offset = shift if number == self.schedule.lane_axis else 0
+            point.append(Index(((axis, 1),), offset) if axis.extent > 1 else Index())
+        return tuple(
+            Index()
+            if not isinstance(entry, Affine) or entry.axis is None
+            else point[entry.axis].affine(entry.scale, entry.offset)
+            for entry in mapping
+        )
+
+    def loops(self, *, reduced: bool) -> list[tuple[int, int]]:
+        """The loops over parallel or reduced axes, outermost first and the vectorised one last:
+        each by its last axis, with the number of its rounds."""
+        solid = [i for i, axis in enumerate(self.axes) if axis.extent > 1]
+        extents = merged_extents(self.axes, solid, self.schedule.merged)
+        chosen = [(i, n) for i, n in extents.items() if self.axes[i].reduced == reduced]
+        return sorted(chosen, key=lambda loop: loop[0] == self.schedule.lane_axis)
+
+    def position(self, shift: int = 0) -> Index:
+        """The number of the current point along the reduced axes, counted row by row."""
+        terms, offset, stride = [], 0, 1
+        for number, axis in reversed(list(enumerate(self.axes))):
+            if axis.reduced:
+                terms.append((axis, stride))
+                offset += stride * shift if number == self.schedule.lane_axis else 0
+                stride *= axis.extent
+        return Index(tuple(terms), offset)
+
+    def row_strides(self) -> tuple[int, ...]:
+        """Strides in scratch memory, which holds the reduced axes and not the parallel ones."""
+        row = tuple(axis.extent if axis.reduced else 1 for axis in self.axes)
+        strides = row_major_strides(row)
+        return tuple(s if a.reduced else 0 for a, s in zip(self.axes, strides, strict=True))
+
+    def scratch_offsets(self) -> dict[Node, int]:
+        """Where in scratch memory each kept value begins, in bytes: on a cache line of its own."""
+        row = math.prod(axis.extent for axis in self.axes if axis.reduced)
+        offsets, end = {}, 0
+        for sweep in self.sweeps:
+            for node in sweep.caches:
+                offsets[node] = end
+                end += -(-row * node.dtype.bytes // 64) * 64
+        return offsets
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Size of the scratch memory."""
+        row = math.prod(axis.extent for axis in self.axes if axis.reduced)
+        ends = [
+            offset + -(-row * node.dtype.bytes // 64) * 64
+            for node, offset in self.scratch_offsets().items()
+        ]
+        return max(ends, default=0)
+
+
+def build_loop_nest(group: KernelGroup, stored: Sequence[Node], target: Target) -> LoopNest:
+    """The loop nest of a fused group; `stored` are the nodes it must write."""
+    domain = Domain.of(group.nodes)
+    reduced = domain.reduced or frozenset()
+    axes = tuple(
+        Axis(f"{'r' if i in reduced else 'i'}{i}", extent, i in reduced)
+        for i, extent in enumerate(domain.shape)
+    )
+    accesses, positional = _accesses(group, stored, domain)
+    schedule = _choose_schedule(group, axes, accesses, positional, target)
+    inside = {node for node in group.nodes if _is_inside(node, domain)}
+    sweeps = _sweeps(group, stored, inside) if domain.reduced is not None else ()
+    if _keeps_rows(axes, schedule):
+        sweeps = _with_caches(group, sweeps, inside)
+    swept = {node for sweep in sweeps for node in sweep.stores}
+    return LoopNest(
+        group.name,
+        group.shape,
+        domain,
+        axes,
+        sweeps,
+        tuple(node for node in stored if node not in swept),
+        accesses,
+        schedule,
+    )
+
+
+def _is_inside(node: Node, domain: Domain) -> bool:
+    """Whether a node has a value at each step of a sweep (and not only after it)."""
+    return (
+        domain.reduced is not None
+        and node.shape == domain.shape
+        and node.op.family is not Family.REDUCTION
+        and any(domain.shape[axis] != 1 for axis in domain.reduced)
+    )
+
+
+def _sweep_numbers(group: KernelGroup) -> dict[Node, int]:
+    """For each node how many sweeps must be over before it can be computed."""
+    number: dict[Node, int] = {}
+    for node in group.nodes:
+        number[node] = max(
+            (
+                number[operand] + (operand.op.family is Family.REDUCTION)
+                for operand in node.operands
+                if operand in number
+            ),
+            default=0,
+        )
+    return number
+
+
+def _sweeps(group: KernelGroup, stored: Sequence[Node], inside: set[Node]) -> tuple[Sweep, ...]:
+    number = _sweep_numbers(group)
+    reductions = [node for node in group.nodes if node.op.family is Family.REDUCTION]
+    written = [node for node in stored if node in inside]
+    count = 1 + max(number[node] for node in (*reductions, *written))
+    return tuple(
+        Sweep(
+            tuple(node for node in reductions if number[node] == i),
+            tuple(node for node in written if number[node] == i),
+        )
+        for i in range(count)
+    )
+
+
+def _keeps_rows(axes: Sequence[Axis], schedule: LoopSchedule) -> bool:
+    """Whether scratch memory of one row serves: lanes run along its last axis."""
+    reduced = [i for i, axis in enumerate(axes) if axis.reduced and axis.extent > 1]
+    return bool(reduced) and schedule.lane_axis in (None, reduced[-1])
+
+
+def _with_caches(
+    group: KernelGroup, sweeps: Sequence[Sweep], inside: set[Node]
+) -> tuple[Sweep, ...]:
+    """The sweeps with the expensive values that several of them need, and that are not stored
+    anyway, kept by the first."""
+    stored = {node for sweep in sweeps for node in sweep.stores}
+    needed = [_needed_in(sweep, inside) for sweep in sweeps]
+    result, kept = [], set(stored)
+    for i, sweep in enumerate(sweeps):
+        caches = tuple(
+            node
+            for node in group.nodes
+            if node in needed[i]
+            and node not in kept
+            and node.op.cost >= CACHED_COST
+            and any(node in later for later in needed[i + 1 :])
+        )
+        kept.update(caches)
+        result.append(replace(sweep, caches=caches))
+    return tuple(result)
+
+
+def _needed_in(sweep: Sweep, inside: set[Node]) -> set[Node]:
+    """The values at the points of a sweep that it computes."""
+    pending = [*sweep.stores, *(node.operands[0] for node in sweep.reductions)]
+    needed: set[Node] = set()
+    while pending:
+        node = pending.pop()
+        if node in inside and node not in needed:
+            needed.add(node)
+            pending += node.operands
+    return needed
+
+
+def _accesses(
+    group: KernelGroup, stored: Sequence[Node], domain: Domain
+) -> tuple[tuple[Access, ...], frozenset[int]]:
+    """Every access of the kernel, and the domain's axes whose position matters by itself."""
+    rank = len(domain.shape)
+    own = set(group.nodes)
+    found: dict[Access, None] = {}
+    positional: set[int] = set()
+    pending: list[tuple[Node, AccessMap]] = []
+    for node in group.nodes:
+        mapping = domain.coordinates(node.shape)
+        if node.op.family is Family.REDUCTION:
+            pending.append((node.operands[0], domain.coordinates(domain.shape) or ()))
+        if node in stored and mapping is not None:
+            found[Access(node, _factors(node, mapping, rank), write=True)] = None
+            pending.append((node, mapping))
+    seen: set[tuple[Node, AccessMap]] = set()
+    while pending:
+        node, mapping = pending.pop()
+        if (node, mapping) in seen or (node.op.family is Family.REDUCTION and node in own):
+            continue
+        seen.add((node, mapping))
+        if node.op.position is not None:
+            positional |= _axes_of(mapping[node.op.position(node.attrs)])
+        elif node not in own:
+            indirect = any(isinstance(entry, Indirect) for entry in mapping)
+            found[Access(node, _factors(node, mapping, rank), indirect=indirect)] = None
+        else:
+            for operand, inner in _operand_maps(node, mapping):
+                if node.op.fill is not None:
+                    positional |= {axis for entry in inner for axis in _axes_of(entry)}
+                pending.append((operand, inner))
+    return tuple(found), frozenset(positional)
+
+
+def _operand_maps(node: Node, mapping: AccessMap) -> Iterable[tuple[Node, AccessMap]]:
+    for operand, inner in zip(node.operands, operand_maps(node) or (), strict=True):
+        direct = broadcast_map(operand.shape, node.shape) if inner is None else inner
+        yield operand, compose(direct, mapping)
+
+
+def _axes_of(entry: Affine | Indirect) -> set[int]:
+    return {entry.axis} if isinstance(entry, Affine) and entry.axis is not None else set()
+
+
+def _factors(node: Node, mapping: AccessMap, rank: int) -> tuple[int, ...]:
+    factors = [0] * rank
+    for entry, stride, size in zip(mapping, row_major_strides(node.shape), node.shape, strict=True):
+        if isinstance(entry, Affine) and entry.axis is not None and size != 1:
+            factors[entry.axis] += entry.scale * stride
+    return tuple(factors)
+
+
+def _choose_schedule(
+    group: KernelGroup,
+    axes: Sequence[Axis],
+    accesses: Sequence[Access],
+    positional: frozenset[int],
+    target: Target,
+) -> LoopSchedule:
+    solid = [i for i, axis in enumerate(axes) if axis.extent > 1]
+    merged = frozenset(
+        i
+        for i, following in pairwise(solid)
+        if axes[i].reduced == axes[following].reduced
+        and not positional & {i, following}
+        and all(_runs_on(access, i, following, axes) for access in accesses)
+    )
+    extents = merged_extents(axes, solid, merged)
+    candidates = [axis for axis in extents if _can_be_lanes(axis, accesses)]
+    if not candidates:
+        return LoopSchedule(None, 1, 1, merged)
+    lane_axis = min(candidates, key=lambda i: (_lane_cost(i, accesses, extents[i]), -i))
+    widest = max([32, *(node.dtype.bits for node in group.nodes if node.dtype.is_float)])
+    lanes = target.vector_bits // widest
+    while lanes // 2 >= extents[lane_axis]:
+        lanes //= 2
+    work = sum(node.op.cost for node in group.nodes)
+    unroll = UNROLL if extents[lane_axis] >= 2 * UNROLL * lanes and work <= 40 else 1
+    return LoopSchedule(lane_axis, lanes, unroll, merged)
+
+
+def _runs_on(access: Access, axis: int, following: int, axes: Sequence[Axis]) -> bool:
+    """Whether the address moves over the end of the following axis as to its next element."""
+    step = access.factors[following] * axes[following].extent
+    return not access.indirect and access.factors[axis] == step
+
+
+def merged_extents(
+    axes: Sequence[Axis], solid: Sequence[int], merged: frozenset[int]
+) -> dict[int, int]:
+    """The loops that are left, each by its last axis, with the number of its rounds."""
+    extents, run = {}, 1
+    for i in solid:
+        run *= axes[i].extent
+        if i not in merged:
+            extents[i], run = run, 1
+    return extents
+
+
+def _can_be_lanes(axis: int, accesses: Sequence[Access]) -> bool:
+    return all(access.factors[axis] in (0, 1) for access in accesses if access.write)
+
+
+def _lane_cost(axis: int, accesses: Sequence[Access], extent: int) -> float:
+    """Rough cycles an element along this axis: neighbours are cheap, gathers dear."""
+    cost = 0.0
+    for access in accesses:
+        if access.indirect or access.factors[axis] not in (0, 1):
+            cost += 16
+        else:
+            cost += 1 if access.factors[axis] else 0.5
+    return cost + 64 / extent

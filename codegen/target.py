@@ -1,0 +1,106 @@
+"""The machine that code is made for: its instructions, vector unit, registers and caches.
+
+Owns `Target` and the description of the host. Imports llvmlite.binding and the standard library.
+Invariant: a target is a value; equal targets and equal text give equal object bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import llvmlite.binding as llvm
+
+_CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
+_DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
+_SIZE_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor as the code generator sees it.
+
+    `features` lists the instruction sets in LLVM's spelling, comma separated: `+avx2` for one that
+    code may use, `-avx2` for one that it may not. Cache sizes are those seen by one core (the last
+    level is shared). `cores` are those this process may run on.
+    """
+
+    triple: str
+    cpu: str
+    features: str
+    vector_bits: int
+    vector_registers: int
+    l1_bytes: int = _DEFAULT_CACHES[1]
+    l2_bytes: int = _DEFAULT_CACHES[2]
+    l3_bytes: int = _DEFAULT_CACHES[3]
+    cores: int = 1
+
+    @property
+    def is_x86(self) -> bool:
+        return self.triple.startswith(("x86_64", "i386", "i686"))
+
+    def lanes(self, element_bytes: int) -> int:
+        """How many elements of this size one vector register holds."""
+        return self.vector_bits // (8 * element_bytes)
+
+
+@cache
+def host_target() -> Target:
+    """The machine this process runs on. Found once."""
+    triple = str(llvm.get_process_triple())
+    features = str(llvm.get_host_cpu_features().flatten())
+    bits, registers = vector_unit(triple, features)
+    sizes = _DEFAULT_CACHES | _cache_sizes(_CACHE_FOLDER)
+    return Target(
+        triple=triple,
+        cpu=str(llvm.get_host_cpu_name()),
+        features=features,
+        vector_bits=bits,
+        vector_registers=registers,
+        l1_bytes=sizes[1],
+        l2_bytes=sizes[2],
+        l3_bytes=sizes[3],
+        cores=_usable_cores(),
+    )
+
+
+def vector_unit(triple: str, features: str) -> tuple[int, int]:
+    """Width in bits and number of the vector registers that a feature list gives.
+
+    >>> vector_unit("x86_64-unknown-linux-gnu", "+avx,+avx2,-avx512f")
+    (256, 16)
+    """
+    enabled = {flag[1:] for flag in features.split(",") if flag.startswith("+")}
+    if not triple.startswith(("x86_64", "i386", "i686")):
+        return 128, 32
+    if {"avx512f", "avx512vl"} <= enabled:
+        return 512, 32
+    return (256, 16) if "avx" in enabled else (128, 16)
+
+
+def _usable_cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _cache_sizes(folder: Path) -> dict[int, int]:
+    """Sizes in bytes of the data caches by level, as far as the kernel tells."""
+    sizes: dict[int, int] = {}
+    for entry in sorted(folder.glob("index*")):
+        try:
+            kind = (entry / "type").read_text().strip()
+            level = int((entry / "level").read_text())
+            size = _parse_size((entry / "size").read_text().strip())
+        except (OSError, ValueError):
+            continue
+        if kind != "Instruction" and size > 0:
+            sizes[level] = size
+    return sizes
+
+
+def _parse_size(text: str) -> int:
+    """`32K` in bytes; plain numbers are bytes already."""
+    unit = _SIZE_UNITS.get(text[-1:])
+    return int(text[:-1]) * unit if unit else int(text)

@@ -1,0 +1,248 @@
+"""How a contraction is cut into blocks and register tiles.
+
+Owns `ContractionSchedule` and the cost model that chooses one. Imports `ir`, the target and the
+questions asked of operands. Invariant: a schedule depends on shapes, strides and the target alone,
+so the same program is summed in the same order on every run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from graphc.codegen.evaluate import Axis, Buffer
+from graphc.codegen.operand import Contraction, Operand, neighbours_along, strided_access
+from graphc.codegen.target import Target
+from graphc.ir.graph import Node
+from graphc.ir.types import DType
+
+Packing = Literal["in place", "by row", "by depth"]
+
+
+@dataclass(frozen=True)
+class ContractionSchedule:
+    """The cut of one contraction; every field may be overridden with `dataclasses.replace`.
+
+    A register tile is `rows` x (`vectors` * `lanes`) elements. `swapped` exchanges the two sides of
+    the product first. With `inner`, vectors run along the depth instead of along the columns, and a
+    tile is one row of `lanes` columns. Blocks of `row_block` x `column_block` elements are computed
+    from `depth_block` terms at a time. `chains` sums of interleaved terms are kept apart and added
+    at the end, where a tile is too small to hide the latency of an add.
+
+    `left` and `right` say whether an operand is read where it lies or copied first, and whether
+    neighbours in the copy lie along the depth ("by row") or across it ("by depth").
+    `looped_epilogue` writes a long epilogue once, in a loop over the rows of a tile. `parallel`
+    names the axis whose blocks threads may share.
+    """
+
+    lanes: int
+    rows: int
+    vectors: int
+    depth_block: int
+    row_block: int
+    column_block: int
+    left: Packing = "in place"
+    right: Packing = "in place"
+    chains: int = 1
+    swapped: bool = False
+    inner: bool = False
+    looped_epilogue: bool = False
+    parallel: Literal["batch", "rows", "columns"] = "rows"
+
+    @property
+    def width(self) -> int:
+        """Columns of a tile."""
+        return self.vectors * self.lanes
+
+
+def schedule_contraction(
+    contraction: Contraction, buffers: Mapping[Node, Buffer], target: Target
+) -> ContractionSchedule:
+    """Choose a schedule. Of `buffers` only the strides are looked at."""
+    swapped = contraction.columns.extent == 1 and contraction.rows.extent > 1
+    if swapped:
+        contraction = contraction.swapped()
+    right, columns, depth = contraction.right, contraction.columns, contraction.depth
+    inner = contraction.rows.extent == 1 and depth is neighbours_along(
+        right, buffers, (columns, depth)
+    )
+    looped = epilogue_cost(contraction, buffers) > _LONG_EPILOGUE
+    if inner:
+        return ContractionSchedule(
+            lanes=vector_lanes(depth.extent, contraction.dtype, target),
+            rows=1,
+            vectors=1,
+            depth_block=depth.extent,
+            row_block=1,
+            column_block=columns.extent,
+            chains=max(_ADD_LATENCY // max(columns.extent, 1), 1),
+            swapped=swapped,
+            inner=True,
+            parallel="columns",
+        )
+    return _tiled(contraction, buffers, target, swapped, looped)
+
+
+def _tiled(
+    contraction: Contraction,
+    buffers: Mapping[Node, Buffer],
+    target: Target,
+    swapped: bool,
+    looped: bool,
+) -> ContractionSchedule:
+    m, n, k = (
+        axis.extent for axis in (contraction.rows, contraction.columns, contraction.depth)
+    )
+    size = contraction.dtype.bytes
+    lanes = vector_lanes(n, contraction.dtype, target)
+    # Integers have no fused multiply-add: the product needs a register of its own.
+    registers = target.vector_registers - (0 if contraction.dtype.is_float else 1)
+    rows, vectors = best_tile(m, -(-n // lanes), k, registers)
+    width = vectors * lanes
+    depth_block = _depth_block(k, (rows + width) * size, lanes, target)
+    term_bytes = max(depth_block, 1) * size
+    row_block = max(target.l2_bytes // 2 // (term_bytes * rows), 1) * rows
+    column_block = max(_LARGEST_PANELS // (term_bytes * width), 1) * width
+    row_tiles, panels = -(-m // rows), -(-n // width)
+    batch = math.prod(axis.extent for axis in contraction.batch)
+    return ContractionSchedule(
+        lanes=lanes,
+        rows=rows,
+        vectors=vectors,
+        depth_block=depth_block,
+        row_block=row_block,
+        column_block=column_block,
+        left=_left_packing(contraction, buffers, rows, panels),
+        right=_right_packing(contraction, buffers, row_tiles, panels),
+        chains=max(_ADD_LATENCY // (rows * vectors), 1) if depth_block == k else 1,
+        swapped=swapped,
+        looped_epilogue=looped,
+        parallel="batch" if batch >= target.cores else "rows" if row_tiles > panels else "columns",
+    )
+
+
+def vector_lanes(extent: int, dtype: DType, target: Target) -> int:
+    """Lanes of the vectors along an axis: a whole register, or less where the axis is short.
+
+    Elements narrower than 32 bits take as many lanes as 32-bit ones, so that tiles stay small.
+    """
+    element = max(dtype.bits, 32)
+    full = max(target.vector_bits // element, 1)
+    smallest = max(128 // element, 1)
+    return min(full, max(smallest, 1 << (extent - 1).bit_length() if extent > 1 else 1))
+
+
+def best_tile(rows: int, vectors: int, depth: int, registers: int) -> tuple[int, int]:
+    """The tile, in rows and vectors, with the smallest estimated cost for a product.
+
+    >>> best_tile(1024, 64, 1024, 32)
+    (9, 3)
+    """
+    candidates = _tiles(rows, vectors, registers)
+    return min(candidates, key=lambda tile: _product_cost(rows, vectors, depth, *tile))
+
+
+def _tiles(rows: int, vectors: int, registers: int) -> Iterator[tuple[int, int]]:
+    """Tiles whose accumulators, one row of the right operand and one broadcast fit."""
+    for tile_vectors in range(1, max(min(vectors, _MOST_VECTORS), 1) + 1):
+        most = (registers - 1 - tile_vectors) // tile_vectors
+        for tile_rows in range(1, max(min(rows, most, _MOST_ROWS), 1) + 1):
+            yield tile_rows, tile_vectors
+
+
+def _product_cost(rows: int, vectors: int, depth: int, tile_rows: int, tile_vectors: int) -> float:
+    """Estimated cycles of all tiles, remainders included."""
+    by_row = _parts(rows, tile_rows)
+    by_column = _parts(vectors, tile_vectors)
+    return sum(
+        row_count * column_count * _tile_cost(r, v, depth)
+        for r, row_count in by_row
+        for v, column_count in by_column
+    )
+
+
+def _parts(extent: int, size: int) -> list[tuple[int, int]]:
+    """(size, how many) of the whole parts and of the rest."""
+    return [(size, extent // size), (extent % size, 1 if extent % size else 0)]
+
+
+def _tile_cost(rows: int, vectors: int, depth: int) -> float:
+    """Cycles of one tile: multiply-adds, or loads, or the latency of dependent adds."""
+    busy = max(rows * vectors, rows + vectors, _ADD_LATENCY)
+    return depth * (busy + _LOAD_COST * (rows + vectors)) + _TILE_COST + 2 * rows * vectors
+
+
+def _depth_block(depth: int, bytes_per_term: int, lanes: int, target: Target) -> int:
+    """Terms summed at a time, such that a tile's two operands stay in half of the L2 cache."""
+    most = max(target.l2_bytes // 2 // bytes_per_term, lanes)
+    if depth <= most:
+        return depth
+    blocks = -(-depth // most)
+    return -(-depth // (blocks * lanes)) * lanes
+
+
+def _left_packing(
+    contraction: Contraction, buffers: Mapping[Node, Buffer], rows: int, panels: int
+) -> Packing:
+    left, depth = contraction.left, contraction.depth
+    along = neighbours_along(left, buffers, (depth, contraction.rows))
+    copied: Packing = "by row" if along is depth else "by depth"
+    access = strided_access(left, buffers)
+    if access is None:
+        return copied
+    if panels < _PANELS_WORTH_A_COPY:
+        return "in place"
+    if access.stride(depth) != 1:
+        return copied
+    step = access.stride(contraction.rows) * contraction.dtype.bytes
+    return copied if _collide(step, rows) else "in place"
+
+
+def _collide(step: int, rows: int) -> bool:
+    """Whether so many rows that lie `step` bytes apart share a set of the L1 cache that they push
+    one another out."""
+    sets = [row * step % _PAGE_BYTES // _LINE_BYTES for row in range(rows)]
+    return max(map(sets.count, sets)) > _WAYS // 2
+
+
+def _right_packing(
+    contraction: Contraction, buffers: Mapping[Node, Buffer], row_tiles: int, panels: int
+) -> Packing:
+    right, columns = contraction.right, contraction.columns
+    access = strided_access(right, buffers)
+    if access is not None and access.stride(columns) == 1:
+        return "in place" if row_tiles == 1 or panels == 1 else "by depth"
+    along = neighbours_along(right, buffers, (columns, contraction.depth))
+    once = row_tiles == 1 and along is columns
+    return "in place" if once else "by depth"
+
+
+def epilogue_cost(contraction: Contraction, buffers: Mapping[Node, Buffer]) -> int:
+    """Scalar operations an element that follow the sum."""
+    computed = {node for node, _ in contraction.stores}
+    pending, seen, cost = list(computed), {contraction.node}, 0
+    while pending:
+        node = pending.pop()
+        if node in seen or (node in buffers and node not in computed):
+            continue
+        seen.add(node)
+        cost += node.op.cost
+        pending += node.operands
+    return cost
+
+
+LINE_BYTES = 64
+"""Size of a cache line, and the alignment of every block in scratch memory."""
+
+_PAGE_BYTES = 4096
+_WAYS = 8
+_ADD_LATENCY = 4
+_LOAD_COST = 0.05
+_TILE_COST = 12.0
+_MOST_ROWS = 16
+_MOST_VECTORS = 8
+_LARGEST_PANELS = 4 << 20
+_LONG_EPILOGUE = 8
+_PANELS_WORTH_A_COPY = 2

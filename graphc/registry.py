@@ -1,0 +1,28 @@
+"""The table of public functions, by graphc's name and by the NumPy function each stands for.
+
+Owns `FUNCTIONS` and `BY_NUMPY`. Imports NumPy only, so that `Tensor` can call functions that are
+themselves written with `Tensor`. Invariant: only the `public` decorator adds entries; nobody
+lists names here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+"""Every public tensor function under each of its names."""
+
+BY_NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {}
+"""For a NumPy function the graphc function that does the same to symbolic tensors."""
+
+
+def register(function: Callable[..., Any], names: tuple[str, ...]) -> None:
+    """Enter `function` under `names`; those that NumPy has too answer for NumPy's function."""
+    for name in names:
+        FUNCTIONS[name] = function
+        counterpart = getattr(np, name, None)
+        if callable(counterpart) and not isinstance(counterpart, type):
+            BY_NUMPY[counterpart] = function

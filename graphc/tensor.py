@@ -1,0 +1,291 @@
+"""`Tensor`: a symbolic value, which speaks NumPy's protocols.
+
+Owns the class and how it prints. Imports the registry and `ir.graph`. Invariant: a tensor is a
+handle on one immutable node; every operator and method calls the public function of its name, so
+nothing about an operation is said here.
+
+Tensors hash and are found in dicts and sets by identity, because `==` builds a graph node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeAlias, Union
+
+import numpy as np
+
+from graphc import dispatch
+from graphc.ir.graph import Node
+from graphc.ir.types import DType, Shape
+from graphc.registry import FUNCTIONS
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    TensorLike: TypeAlias = Union["Tensor", ArrayLike]
+    Axis: TypeAlias = int | Sequence[int] | None
+
+
+def _call(name: str, *operands: object, **attrs: object) -> Tensor:
+    result: Tensor = FUNCTIONS[name](*operands, **attrs)
+    return result
+
+
+class Tensor:
+    """A symbolic tensor: a dtype, a static shape and the operation that makes its value.
+
+    Made by `gc.input`, `gc.param`, `gc.const` and by operating on other tensors, with Python
+    operators, with methods, with graphc's functions or with NumPy's. Mixed dtypes promote as in
+    NumPy 2; Python numbers are weak.
+
+    >>> import graphc as gc
+    >>> x = gc.input("x", (32, 784))
+    >>> (x * 2 + 1).mean(axis=1)
+    <Tensor f32[32] = mul(sum(add(mul(x, 2), 1)), 0.0012755102)>
+    """
+
+    __slots__ = ("node",)
+    __array_priority__ = 1000
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    @property
+    def shape(self) -> Shape:
+        return self.node.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.node.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.node.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.node.type.size
+
+    @property
+    def name(self) -> str:
+        """The name it was declared with or assigned to, or ""."""
+        return self.node.name
+
+    @property
+    def T(self) -> Tensor:
+        """All axes reversed."""
+        return self.transpose()
+
+    # Arithmetic, comparison and logic, by the names of NumPy's functions.
+
+    def __add__(self, other: TensorLike) -> Tensor:
+        return _call("add", self, other)
+
+    def __radd__(self, other: TensorLike) -> Tensor:
+        return _call("add", other, self)
+
+    def __sub__(self, other: TensorLike) -> Tensor:
+        return _call("subtract", self, other)
+
+    def __rsub__(self, other: TensorLike) -> Tensor:
+        return _call("subtract", other, self)
+
+    def __mul__(self, other: TensorLike) -> Tensor:
+        return _call("multiply", self, other)
+
+    def __rmul__(self, other: TensorLike) -> Tensor:
+        return _call("multiply", other, self)
+
+    def __truediv__(self, other: TensorLike) -> Tensor:
+        return _call("divide", self, other)
+
+    def __rtruediv__(self, other: TensorLike) -> Tensor:
+        return _call("divide", other, self)
+
+    def __pow__(self, other: TensorLike) -> Tensor:
+        return _call("power", self, other)
+
+    def __rpow__(self, other: TensorLike) -> Tensor:
+        return _call("power", other, self)
+
+    def __matmul__(self, other: TensorLike) -> Tensor:
+        return _call("matmul", self, other)
+
+    def __rmatmul__(self, other: TensorLike) -> Tensor:
+        return _call("matmul", other, self)
+
+    def __and__(self, other: TensorLike) -> Tensor:
+        return _call("bitwise_and", self, other)
+
+    def __rand__(self, other: TensorLike) -> Tensor:
+        return _call("bitwise_and", other, self)
+
+    def __or__(self, other: TensorLike) -> Tensor:
+        return _call("bitwise_or", self, other)
+
+    def __ror__(self, other: TensorLike) -> Tensor:
+        return _call("bitwise_or", other, self)
+
+    def __xor__(self, other: TensorLike) -> Tensor:
+        return _call("bitwise_xor", self, other)
+
+    def __rxor__(self, other: TensorLike) -> Tensor:
+        return _call("bitwise_xor", other, self)
+
+    def __invert__(self) -> Tensor:
+        return _call("invert", self)
+
+    def __neg__(self) -> Tensor:
+        return _call("negative", self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return _call("absolute", self)
+
+    def __lt__(self, other: TensorLike) -> Tensor:
+        return _call("less", self, other)
+
+    def __le__(self, other: TensorLike) -> Tensor:
+        return _call("less_equal", self, other)
+
+    def __gt__(self, other: TensorLike) -> Tensor:
+        return _call("greater", self, other)
+
+    def __ge__(self, other: TensorLike) -> Tensor:
+        return _call("greater_equal", self, other)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return _call("equal", self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return _call("not_equal", self, other)
+
+    __hash__ = object.__hash__
+
+    def __getitem__(self, index: object) -> Tensor:
+        return _call("getitem", self, index)
+
+    # NumPy's methods.
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _call("sum", self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _call("prod", self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _call("mean", self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _call("max", self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _call("min", self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return _call("argmax", self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
+        """`t.reshape(2, 3)` or `t.reshape((2, 3))`; one size may be -1."""
+        return _call("reshape", self, _unpacked(shape))
+
+    def transpose(self, *axes: int | Sequence[int]) -> Tensor:
+        """`t.transpose(1, 0)` or `t.transpose((1, 0))`; without axes, all are reversed."""
+        return _call("transpose", self, _unpacked(axes) if axes else None)
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        return _call("squeeze", self, axis=axis)
+
+    def astype(self, dtype: object) -> Tensor:
+        return _call("astype", self, dtype)
+
+    # NumPy's protocols, and Python's that a symbolic value cannot answer.
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any
+    ) -> Any:
+        return dispatch.call_ufunc(ufunc, method, operands, options)
+
+    def __array_function__(
+        self,
+        function: Callable[..., Any],
+        types: tuple[type, ...],
+        operands: tuple[Any, ...],
+        options: dict[str, Any],
+    ) -> Any:
+        if not all(issubclass(kind, (Tensor, np.ndarray)) for kind in types):
+            return NotImplemented
+        return dispatch.call_function(function, operands, options)
+
+    def __array__(self, *options: object, **more: object) -> NoReturn:
+        raise TypeError(
+            f"{self!r} is symbolic and has no values to make an array of: "
+            "compile it with gc.compile and call the step"
+        )
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} is symbolic: its truth is not known while the graph is declared. "
+            "Choose between values with gc.where(condition, x, y), combine conditions with & | ~, "
+            "and compare the tensors themselves with `is` (so not `t in list`)"
+        )
+
+    def __float__(self) -> NoReturn:
+        raise self._no_number("float")
+
+    def __int__(self) -> NoReturn:
+        raise self._no_number("int")
+
+    def __index__(self) -> NoReturn:
+        raise self._no_number("int")
+
+    def _no_number(self, kind: str) -> TypeError:
+        return TypeError(
+            f"{self!r} is symbolic and is no {kind} yet: "
+            "compile it with gc.compile and convert what the step returns"
+        )
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(f"{self!r} is a scalar and has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError(f"{self!r} is a scalar and cannot be iterated over")
+        return (self[position] for position in range(self.shape[0]))
+
+    def __repr__(self) -> str:
+        label = f"{self.name}: " if self.name else ""
+        return f"<Tensor {label}{self.node.type}{_definition(self.node)}>"
+
+
+def _unpacked(sizes: Sequence[int | Sequence[int]]) -> object:
+    """The sequence itself where a method was given one, instead of separate numbers."""
+    if len(sizes) == 1 and not isinstance(sizes[0], SupportsIndex):
+        return sizes[0]
+    return sizes
+
+
+def _definition(node: Node) -> str:
+    """` = op(operands)`, spelled out down to named values and a few levels."""
+    if not node.operands:
+        return "" if node.name else f" = {_expression(node, 0)}"
+    return f" = {_applied(node, 4)}"
+
+
+def _applied(node: Node, depth: int) -> str:
+    return f"{node.op.name}({', '.join(_expression(part, depth - 1) for part in node.operands)})"
+
+
+def _expression(node: Node, depth: int) -> str:
+    if node.name:
+        return node.name
+    if node.op.value is not None and not node.shape:
+        return str(node.op.value(node.attrs))
+    if depth <= 0 or not node.operands:
+        return f"{node.op.name}(...)" if node.operands else str(node.type)
+    return _applied(node, depth)

@@ -1,0 +1,61 @@
+"""The space a kernel loops over, and where in it the kernel's values are.
+
+Owns `Domain`. Imports `ir` only. Invariant: a value of a kernel is either at every point of the
+domain or, once the reduced axes are done, at every point of what is left of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphc.ir.access import identity
+from graphc.ir.graph import Node
+from graphc.ir.op import AccessMap, Affine, Family
+from graphc.ir.types import Shape
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A shape and the axes reduced in it; `reduced` is None where nothing is reduced."""
+
+    shape: Shape
+    reduced: frozenset[int] | None = None
+
+    @staticmethod
+    def of(nodes: Sequence[Node]) -> Domain:
+        """The domain of a finished kernel, from its nodes."""
+        for node in nodes:
+            if node.op.family is Family.REDUCTION:
+                return Domain.reducing(node)
+        contractions = [node for node in nodes if node.op.family is Family.CONTRACTION]
+        return Domain((contractions or nodes)[-1].shape)
+
+    @staticmethod
+    def reducing(node: Node) -> Domain:
+        return Domain(node.operands[0].shape, frozenset(node.attrs.axes))  # type: ignore[attr-defined]
+
+    def coordinates(self, shape: Shape) -> AccessMap | None:
+        """The map from a point of the domain to the index of a value of this shape; None if a
+        value of this shape has no place here."""
+        if shape == self.shape:
+            return identity(len(self.shape))
+        if self.reduced is None:
+            return None
+        kept = tuple(
+            Affine(None) if axis in self.reduced else Affine(axis)
+            for axis in range(len(self.shape))
+        )
+        if shape == tuple(1 if a in self.reduced else s for a, s in enumerate(self.shape)):
+            return kept
+        if shape == tuple(s for a, s in enumerate(self.shape) if a not in self.reduced):
+            return tuple(entry for entry in kept if entry.axis is not None)
+        return None
+
+
+def same_place(left: AccessMap | None, right: AccessMap | None, shape: Shape) -> bool:
+    """Whether two maps read a tensor of this shape at the same index (an axis of size 1 has but
+    one index)."""
+    if left is None or right is None:
+        return left is right
+    return all(a == b or size == 1 for a, b, size in zip(left, right, shape, strict=True))

@@ -1,0 +1,191 @@
+"""The op record: everything graphc knows about one operation, said once.
+
+Owns `Op` and what a record is made of. The DSL, the printer, the parser, the verifier, the
+folder, both modes of differentiation, the code generator, the docs and the generated tests all
+read records; no other module keeps a list of op names. Calling a record builds a node.
+Invariant: type inference runs in `Op.__call__` and nowhere else is a new node made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from graphc.ir.diagnostics import DTypeError, GraphError
+from graphc.ir.graph import Attrs, Node
+from graphc.ir.location import current_provenance
+from graphc.ir.scalar import ScalarBuilder, Value
+from graphc.ir.types import DType, TensorType, float32
+
+Array = np.ndarray[Any, Any]
+
+
+class Family(Enum):
+    """What kind of loop an op is; the code generator decides by family, never by name."""
+
+    SOURCE = "source"
+    ELEMENTWISE = "elementwise"
+    REDUCTION = "reduction"
+    CONTRACTION = "contraction"
+    LAYOUT = "layout"
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Operand index = `scale` * (output index on `axis`) + `offset`; `axis` None is a constant."""
+
+    axis: int | None
+    scale: int = 1
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Indirect:
+    """Operand index = the integer value of another operand at the same output index."""
+
+    operand: int
+
+
+AccessMap = tuple[Affine | Indirect, ...]
+"""For each axis of an operand, where on it an output element reads."""
+
+
+@dataclass(frozen=True)
+class Monoid:
+    """How a reduction combines elements. The state is a tuple of scalars, so that argmax can
+    carry a value and its index.
+
+    `identity(dtype)` gives the Python numbers of the empty state, `state(dtype)` their dtypes,
+    `lift(b, x, index)` the state of one element (`index` is an i64 position along the reduced
+    axes, row-major), `combine(b, left, right)` an associative join in which `left` holds earlier
+    positions, `result(b, state)` the reduced value.
+    """
+
+    identity: Callable[[DType], tuple[float | int, ...]]
+    state: Callable[[DType], tuple[DType, ...]]
+    lift: Callable[[ScalarBuilder, Value, Value], tuple[Value, ...]]
+    combine: Callable[
+        [ScalarBuilder, tuple[Value, ...], tuple[Value, ...]], tuple[Value, ...]
+    ]
+    result: Callable[[ScalarBuilder, tuple[Value, ...]], Value]
+
+
+class NoGradient(Enum):
+    """Said explicitly by ops that have no derivative."""
+
+    NO_GRADIENT = "no gradient"
+
+
+NO_GRADIENT = NoGradient.NO_GRADIENT
+
+VJP = Callable[[Node, Node, int], "Node | None"]
+"""vjp(node, g, i): the adjoint that output adjoint `g` contributes to operand `i`."""
+
+JVP = Callable[[Node, Sequence["Node | None"]], "Node | None"]
+"""jvp(node, tangents): the output tangent; a None tangent is zero."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Operands (and attributes) on which an op is tested, at every shape and dtype it takes.
+
+    `arrays(rng, dtype)` makes the operands. `refuse` names the error class that these operands
+    must raise instead of a result. `differentiable` is false where the derivative does not exist
+    or is not finite; everywhere else it is compared with differences of the reference.
+    """
+
+    arrays: Callable[[np.random.Generator, DType], tuple[Array, ...]]
+    attrs: dict[str, Any] = field(default_factory=dict)
+    refuse: type[GraphError] | None = None
+    label: str = ""
+    differentiable: bool = True
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Op:
+    """One operation.
+
+    `operands` names them in order; a name that begins with `*` takes any number. `attrs` is the
+    op's attribute class. `infer(types, attrs)` gives the result type or raises a `GraphError`;
+    `reference(*arrays, **attrs)` is the meaning, in NumPy. `dtypes` are those the first operand
+    may have; `sample_dtypes` are those its samples are made at, where they differ. `cost` counts
+    scalar operations an element (0: free, 1: an add, about 10: an exp). `ulp` is how far compiled
+    code may be from the reference. `analytic` says that the reference also takes complex numbers,
+    so that its derivative can be had by a complex step.
+
+    An elementwise op gives `lower(b, *values)` (with its attributes as keywords, if it has any);
+    a reduction its `monoid`; a layout op `access(node)`: per operand the map from an output index
+    to the operand's index, None for an operand that only serves as an `Indirect` index, and None
+    in all when the move is no such map (a general reshape: its result is a view of a stored
+    value). Where `fill` is given a mapped index may fall outside: an output element is read from
+    the first operand in whose bounds it lies, and is `fill(attrs)` if there is none. A source that
+    is known at compile time gives its `value(attrs)` (constant) or the axis along which it counts,
+    `position(attrs)` (iota).
+    """
+
+    name: str
+    family: Family
+    operands: tuple[str, ...]
+    infer: Callable[[Sequence[TensorType], Any], TensorType]
+    reference: Callable[..., Any]
+    vjp: VJP | NoGradient
+    jvp: JVP | NoGradient
+    doc: str
+    attrs: type[Attrs] = Attrs
+    dtypes: tuple[DType, ...] = ()
+    cost: int = 1
+    commutative: bool = False
+    analytic: bool = False
+    ulp: float = 0.0
+    numpy: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    sample_dtypes: tuple[DType, ...] = ()
+    # What the code generator reads, by family.
+    lower: Callable[..., Value] | None = None
+    monoid: Monoid | None = None
+    access: Callable[[Node], tuple[AccessMap | None, ...] | None] | None = None
+    fill: Callable[[Any], float | int] | None = None
+    value: Callable[[Any], Array] | None = None
+    position: Callable[[Any], int] | None = None
+
+    def __call__(self, *operands: Node, name: str = "", **attrs: Any) -> Node:
+        """Build a node; its location and origin are the current provenance's."""
+        return self.build(operands, self.attrs(**attrs), name)
+
+    def build(self, operands: Sequence[Node], attrs: Attrs, name: str = "") -> Node:
+        """Build a node from operands and ready attributes.
+
+        Raises a `GraphError` that names the operand at fault and the user's line.
+        """
+        origin = current_provenance()
+        try:
+            self._check_operands(operands)
+            result = self.infer([operand.type for operand in operands], attrs)
+        except GraphError as error:
+            error.locate(origin.loc, operands)
+            raise
+        return Node(self, tuple(operands), attrs, result, origin.loc, origin.origin, name)
+
+    def _check_operands(self, operands: Sequence[Node]) -> None:
+        variadic = bool(self.operands) and self.operands[-1].startswith("*")
+        if len(operands) != len(self.operands) and not (variadic and operands):
+            raise GraphError(
+                f"{self.name} takes {len(self.operands)} operands, got {len(operands)}"
+            )
+        if self.dtypes and operands and operands[0].dtype not in self.dtypes:
+            expected = " ".join(dtype.name for dtype in self.dtypes)
+            raise DTypeError(
+                f"{self.name} takes {expected}", operand=0, help="convert it with .astype(...)"
+            )
+
+    @property
+    def tested_dtypes(self) -> tuple[DType, ...]:
+        """The dtypes that its samples are made at."""
+        return self.sample_dtypes or self.dtypes or (float32,)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"

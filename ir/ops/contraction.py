@@ -1,0 +1,138 @@
+"""Contractions: the matrix product.
+
+Owns the record of matmul. Invariant: both operands are matrices, or stacks of them whose leading
+axes broadcast; vectors are given a unit axis before they come here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.ir.diagnostics import DTypeError, ShapeError
+from graphc.ir.graph import Attrs, Node
+from graphc.ir.op import Array, Family, Op, Sample
+from graphc.ir.ops.algebra import ops, sum_to
+from graphc.ir.ops.combinators import accurate
+from graphc.ir.ops.registry import register
+from graphc.ir.ops.samples import draw, refused_dtypes, refused_shapes
+from graphc.ir.types import NUMBERS, DType, Shape, TensorType
+
+
+def _infer(types: Sequence[TensorType], attrs: Attrs) -> TensorType:
+    x, y = types
+    for position, operand in enumerate(types):
+        if operand.rank < 2:
+            raise ShapeError(
+                "matmul needs matrices",
+                operand=position,
+                detail=f"which has {operand.rank} axes",
+                help="give a vector a unit axis",
+            )
+    if x.dtype != y.dtype:
+        raise DTypeError(
+            "matmul needs operands of one dtype",
+            operand=1,
+            detail=f"but the left operand is {x}",
+            help="convert one of them with .astype(...)",
+        )
+    if x.shape[-1] != y.shape[-2]:
+        raise ShapeError(
+            "matmul needs equal inner sizes",
+            operand=1,
+            detail=f"inner size {y.shape[-2]}, but the left operand is {x}, "
+            f"inner size {x.shape[-1]}",
+        )
+    try:
+        batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    except ValueError:
+        raise ShapeError(
+            f"matmul cannot broadcast batch axes {list(x.shape[:-2])} with {list(y.shape[:-2])}",
+            operand=1,
+            detail=f"but the left operand is {x}",
+        ) from None
+    return x.with_shape((*batch, x.shape[-2], y.shape[-1]))
+
+
+def _transposed(node: Node) -> Node:
+    *batch, before_last, last = range(len(node.shape))
+    return ops.transpose(node, perm=(*batch, last, before_last))
+
+
+def _vjp(node: Node, g: Node, i: int) -> Node | None:
+    x, y = node.operands
+    if not node.dtype.is_float:
+        return None
+    if i == 0:
+        return sum_to(ops.matmul(g, _transposed(y)), x.shape)
+    if len(y.shape) == 2 and len(x.shape) > 2:
+        # One product over all rows of the batch, instead of a batch of products and its sum.
+        x, g = _stacked(x), _stacked(g)
+    return sum_to(ops.matmul(_transposed(x), g), y.shape)
+
+
+def _stacked(node: Node) -> Node:
+    """The matrices of a batch, one below the other."""
+    return ops.reshape(node, shape=(math.prod(node.shape[:-1]), node.shape[-1]))
+
+
+def _jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
+    x, y = node.operands
+    by_x, by_y = tangents
+    left = None if by_x is None else node.op(by_x, y)
+    right = None if by_y is None else node.op(x, by_y)
+    if left is None or right is None:
+        return left or right
+    return ops.add(left, right)
+
+
+def _sample(x: Shape, y: Shape) -> Sample:
+    def arrays(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
+        return draw(rng, dtype, x), draw(rng, dtype, y)
+
+    return Sample(arrays, label=f"{x} {y}")
+
+
+def _two_dtypes(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
+    other: Any = np.int32 if dtype.is_float else np.float32
+    return draw(rng, dtype, (2, 3)), np.ones((3, 2), other)
+
+
+matmul = register(
+    Op(
+        name="matmul",
+        family=Family.CONTRACTION,
+        operands=("x", "y"),
+        doc="Matrix product of the last two axes; leading axes broadcast. Integers wrap. Errors "
+        "are counted in the last place of the product of magnitudes.",
+        infer=_infer,
+        reference=accurate(np.matmul),
+        vjp=_vjp,
+        jvp=_jvp,
+        dtypes=NUMBERS,
+        analytic=True,
+        cost=2,
+        ulp=16,
+        numpy=("matmul",),
+        samples=(
+            _sample((1, 1), (1, 1)),
+            _sample((3, 5), (5, 2)),
+            _sample((17, 67), (67, 19)),
+            _sample((0, 3), (3, 2)),
+            _sample((2, 0), (0, 3)),
+            _sample((2, 3, 4), (4, 5)),
+            _sample((3, 4), (2, 4, 5)),
+            _sample((2, 1, 3, 4), (3, 4, 2)),
+            _sample((1, 3, 4), (2, 4, 2)),
+            refused_shapes((2, 3), (4, 2)),
+            refused_shapes((2, 2, 3), (3, 3, 2)),
+            refused_shapes((3,), (3, 2)),
+            refused_shapes((2, 3), (3,)),
+            Sample(_two_dtypes, refuse=DTypeError, label="two dtypes"),
+            *refused_dtypes(NUMBERS, 2),
+        ),
+    )
+)

@@ -1,0 +1,458 @@
+"""Layout ops that choose elements: slice, pad, concatenate and take_along_axis.
+
+Owns their records. Invariant: `access` says where each output element is read; slices and pads
+are each other's transpose, and what spaces a strided slice's adjoint out is again pads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphc.ir.access import identity
+from graphc.ir.diagnostics import AttributeValueError, DTypeError, GraphError, ShapeError
+from graphc.ir.graph import Attrs, Node
+from graphc.ir.op import AccessMap, Affine, Array, Indirect, Sample
+from graphc.ir.ops.algebra import Expression, cast, ops, zeros_like
+from graphc.ir.ops.combinators import layout, linear
+from graphc.ir.ops.samples import draw, shape_sample
+from graphc.ir.types import DType, Shape, TensorType, bool_, int8, int32, int64, uint64
+
+
+def _per_axis(name: str, operand: TensorType, **entries: tuple[int, ...]) -> None:
+    for entry, values in entries.items():
+        if len(values) != operand.rank:
+            raise AttributeValueError(
+                f"{name} needs one {entry} for each axis, got {list(values)}",
+                operand=0,
+                detail=f"which has {operand.rank} axes",
+            )
+
+
+@dataclass(frozen=True)
+class SliceAttrs(Attrs):
+    """For each axis the first index read, the step (not 0, may be negative) and how many."""
+
+    start: tuple[int, ...]
+    step: tuple[int, ...]
+    shape: Shape
+
+
+def _slice_type(types: Sequence[TensorType], attrs: SliceAttrs) -> TensorType:
+    (x,) = types
+    _per_axis("slice", x, start=attrs.start, step=attrs.step, size=attrs.shape)
+    entries = zip(x.shape, attrs.start, attrs.step, attrs.shape, strict=True)
+    for axis, (size, start, step, count) in enumerate(entries):
+        if step == 0 or count < 0:
+            raise AttributeValueError(
+                f"slice along axis {axis} takes {count} elements with step {step}", operand=0
+            )
+        last = start + step * (count - 1)
+        if count and not (0 <= start < size and 0 <= last < size):
+            raise AttributeValueError(
+                f"slice reads indices {start} to {last} of axis {axis}",
+                operand=0,
+                detail=f"which has {size} elements there",
+            )
+    return x.with_shape(attrs.shape)
+
+
+def _slice_reference(
+    x: Array, start: tuple[int, ...], step: tuple[int, ...], shape: Shape
+) -> Array:
+    for axis, (first, stride, count) in enumerate(zip(start, step, shape, strict=True)):
+        x = np.take(x, first + stride * np.arange(count), axis)
+    return x
+
+
+def _slice_transpose(node: Node, g: Node) -> Node:
+    """Put elements back where they were read, zeros elsewhere: reverse the axes that were read
+    backward, space elements `step` apart by padding a new axis, then pad both ends."""
+    (x,), attrs = node.operands, node.attrs
+    assert isinstance(attrs, SliceAttrs)
+    if not g.type.size:
+        return zeros_like(x)
+    entries = list(zip(attrs.start, attrs.step, g.shape, strict=True))
+    if any(step < 0 for _, step, _ in entries):
+        g = ops.slice(
+            g,
+            start=tuple(count - 1 if step < 0 else 0 for _, step, count in entries),
+            step=tuple(-1 if step < 0 else 1 for _, step, _ in entries),
+            shape=g.shape,
+        )
+    low = tuple(start + (count - 1) * step if step < 0 else start for start, step, count in entries)
+    g = _spaced(g, tuple(-step if step < 0 else step for _, step, _ in entries))
+    high = tuple(
+        size - first - count for size, first, count in zip(x.shape, low, g.shape, strict=True)
+    )
+    return ops.pad(g, low=low, high=high, value=0) if any(low + high) else g
+
+
+def _spaced(g: Node, step: tuple[int, ...]) -> Node:
+    """Elements `step` apart on each axis, zeros between them; none after the last."""
+    if all(stride == 1 or count == 1 for stride, count in zip(step, g.shape, strict=True)):
+        return g
+    pairs = [size for count in g.shape for size in (count, 1)]
+    gaps = tuple(gap for stride in step for gap in (0, stride - 1))
+    none = (0,) * len(gaps)
+    padded = ops.pad(ops.reshape(g, shape=tuple(pairs)), low=none, high=gaps, value=0)
+    whole = ops.reshape(
+        padded, shape=tuple(count * stride for count, stride in zip(g.shape, step, strict=True))
+    )
+    return ops.slice(
+        whole,
+        start=(0,) * len(step),
+        step=(1,) * len(step),
+        shape=tuple((count - 1) * stride + 1 for count, stride in zip(g.shape, step, strict=True)),
+    )
+
+
+slice = layout(
+    "slice",
+    ("x",),
+    doc="Along each axis the elements start, start + step, ...; a negative step reads backward.",
+    attrs=SliceAttrs,
+    infer=_slice_type,
+    reference=_slice_reference,
+    access=lambda node: (
+        tuple(
+            Affine(axis, step, start)
+            for axis, (start, step) in enumerate(
+                zip(node.attrs.start, node.attrs.step, strict=True)
+            )
+        ),
+    ),
+    **linear(_slice_transpose),
+    samples=(
+        shape_sample((), start=(), step=(), shape=()),
+        shape_sample((17,), start=(3,), step=(1,), shape=(9,)),
+        shape_sample((17,), start=(1,), step=(3,), shape=(6,)),
+        shape_sample((17,), start=(16,), step=(-1,), shape=(17,)),
+        shape_sample((17,), start=(15,), step=(-4,), shape=(4,)),
+        shape_sample((5, 7), start=(4, 0), step=(-2, 3), shape=(2, 3)),
+        shape_sample((5, 7), start=(2, 6), step=(9, 1), shape=(1, 1)),
+        shape_sample((5, 7), start=(0, 9), step=(1, 1), shape=(3, 0)),
+        shape_sample((0,), start=(0,), step=(1,), shape=(0,)),
+        shape_sample((5,), start=(3,), step=(1,), shape=(3,), refuse=AttributeValueError),
+        shape_sample((5,), start=(1,), step=(-1,), shape=(3,), refuse=AttributeValueError),
+        shape_sample((5,), start=(0,), step=(0,), shape=(2,), refuse=AttributeValueError),
+        shape_sample((5,), start=(0, 0), step=(1, 1), shape=(1, 1), refuse=AttributeValueError),
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PadAttrs(Attrs):
+    """For each axis how many elements of `value` come before (`low`) and after (`high`)."""
+
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+    value: float | int = 0
+
+    def _key(self) -> object:
+        """The value as text, because NaN must equal itself and -0.0 differ from 0.0."""
+        return self.low, self.high, repr(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PadAttrs) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+
+def _pad_type(types: Sequence[TensorType], attrs: PadAttrs) -> TensorType:
+    (x,) = types
+    _per_axis("pad", x, low=attrs.low, high=attrs.high)
+    if any(count < 0 for count in attrs.low + attrs.high):
+        raise AttributeValueError("pad adds elements; to remove some, slice", operand=0)
+    if not x.dtype.is_float and (x.dtype.numpy.type(attrs.value) != attrs.value):
+        raise AttributeValueError(f"pad with {attrs.value}, which {x.dtype} cannot hold", operand=0)
+    sizes = zip(attrs.low, x.shape, attrs.high, strict=True)
+    return x.with_shape(tuple(low + size + high for low, size, high in sizes))
+
+
+def _pad_reference(
+    x: Array, low: tuple[int, ...], high: tuple[int, ...], value: float | int
+) -> Array:
+    shape = [before + size + after for before, size, after in zip(low, x.shape, high, strict=True)]
+    result = np.full(shape, value, x.dtype)
+    result[tuple(np.s_[n : n + size] for n, size in zip(low, x.shape, strict=True))] = x
+    return result
+
+
+def _pad_jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
+    (tangent,), attrs = tangents, node.attrs
+    assert isinstance(attrs, PadAttrs)
+    return None if tangent is None else node.op(tangent, low=attrs.low, high=attrs.high, value=0.0)
+
+
+pad = layout(
+    "pad",
+    ("x",),
+    doc="The operand with elements of one value put before and after it on each axis.",
+    attrs=PadAttrs,
+    infer=_pad_type,
+    reference=_pad_reference,
+    access=lambda node: (tuple(Affine(axis, 1, -low) for axis, low in enumerate(node.attrs.low)),),
+    fill=lambda attrs: attrs.value,
+    vjp=lambda node, g, i: ops.slice(
+        g, start=node.attrs.low, step=(1,) * len(g.shape), shape=node.operands[0].shape
+    ),
+    jvp=_pad_jvp,
+    numpy=("pad",),
+    samples=(
+        shape_sample((), low=(), high=(), value=1),
+        shape_sample((7,), low=(2,), high=(3,), value=1),
+        shape_sample((3, 5), low=(0, 1), high=(2, 0), value=0),
+        shape_sample((0,), low=(2,), high=(1,), value=1),
+        shape_sample((3,), low=(0,), high=(0,), value=1),
+        shape_sample((3,), low=(-1,), high=(0,), value=0, refuse=AttributeValueError),
+        shape_sample((3,), low=(1, 1), high=(0, 0), value=0, refuse=AttributeValueError),
+        Sample(
+            lambda rng, dtype: (np.arange(3),),
+            {"low": (1,), "high": (0,), "value": 0.5},
+            refuse=AttributeValueError,
+            label="half an integer",
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class AxisAttrs(Attrs):
+    """`axis`: counted from 0."""
+
+    axis: int
+
+
+def _axis(node: Node) -> int:
+    assert isinstance(node.attrs, AxisAttrs)
+    return node.attrs.axis
+
+
+def _check_axis(name: str, axis: int, operand: TensorType) -> None:
+    if not 0 <= axis < operand.rank:
+        raise AttributeValueError(
+            f"{name} along axis {axis}", operand=0, detail=f"which has {operand.rank} axes"
+        )
+
+
+def _same_but(axis: int, x: Shape, y: Shape) -> bool:
+    """Whether two shapes are equal on all axes but one."""
+    return len(x) == len(y) and x[:axis] + x[axis + 1 :] == y[:axis] + y[axis + 1 :]
+
+
+def _concatenate_type(types: Sequence[TensorType], attrs: AxisAttrs) -> TensorType:
+    first, axis = types[0], attrs.axis
+    _check_axis("concatenate", axis, first)
+    for position, other in enumerate(types):
+        if other.dtype != first.dtype:
+            raise DTypeError(
+                "concatenate needs operands of one dtype",
+                operand=position,
+                detail=f"but the first operand is {first}",
+            )
+        if not _same_but(axis, other.shape, first.shape):
+            raise ShapeError(
+                f"concatenate along axis {axis} needs equal sizes on all other axes",
+                operand=position,
+                detail=f"but the first operand is {first}",
+            )
+    total = sum(other.shape[axis] for other in types)
+    return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
+
+
+def _offsets(node: Node) -> list[int]:
+    """Where along the axis each operand begins."""
+    offsets = [0]
+    for operand in node.operands[:-1]:
+        offsets.append(offsets[-1] + operand.shape[_axis(node)])
+    return offsets
+
+
+def _concatenate_access(node: Node) -> tuple[AccessMap, ...]:
+    return tuple(
+        tuple(
+            Affine(axis, 1, -offset if axis == _axis(node) else 0)
+            for axis in range(len(node.shape))
+        )
+        for offset in _offsets(node)
+    )
+
+
+def _concatenate_vjp(node: Node, g: Node, i: int) -> Node:
+    start = [0] * len(g.shape)
+    start[_axis(node)] = _offsets(node)[i]
+    shape = node.operands[i].shape
+    return ops.slice(g, start=tuple(start), step=(1,) * len(shape), shape=shape)
+
+
+def _concatenate_jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
+    if all(tangent is None for tangent in tangents):
+        return None
+    filled = [
+        zeros_like(operand) if tangent is None else tangent
+        for operand, tangent in zip(node.operands, tangents, strict=True)
+    ]
+    return node.op.build(filled, node.attrs)
+
+
+def _shapes_sample(*shapes: Shape, axis: int, refuse: type[GraphError] | None = None) -> Sample:
+    return Sample(
+        lambda rng, dtype: tuple(draw(rng, dtype, shape) for shape in shapes),
+        {"axis": axis},
+        refuse=refuse,
+        label=f"{shapes} along {axis}",
+    )
+
+
+def _two_dtypes(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
+    return draw(rng, dtype, (3,)), draw(rng, int8 if dtype == bool_ else bool_, (3,))
+
+
+concatenate = layout(
+    "concatenate",
+    ("*xs",),
+    doc="Operands one after the other along an axis.",
+    attrs=AxisAttrs,
+    infer=_concatenate_type,
+    reference=lambda *xs, axis: np.concatenate(xs, axis),
+    access=_concatenate_access,
+    fill=lambda attrs: 0,
+    vjp=_concatenate_vjp,
+    jvp=_concatenate_jvp,
+    numpy=("concatenate", "concat"),
+    samples=(
+        _shapes_sample((3,), axis=0),
+        _shapes_sample((3,), (0,), (5,), axis=0),
+        _shapes_sample((2, 3), (2, 1), axis=1),
+        _shapes_sample((2, 3, 1), (4, 3, 1), (1, 3, 1), axis=0),
+        _shapes_sample((3,), (3,), axis=1, refuse=AttributeValueError),
+        _shapes_sample((), (), axis=0, refuse=AttributeValueError),
+        _shapes_sample((2, 3), (3, 3), axis=1, refuse=ShapeError),
+        _shapes_sample((2, 3), (2,), axis=1, refuse=ShapeError),
+        Sample(
+            lambda rng, dtype: (
+                draw(rng, dtype, (3,)),
+                np.ones(3, bool if dtype.bits > 1 else int),
+            ),
+            {"axis": 0},
+            refuse=DTypeError,
+            label="two dtypes",
+        ),
+    ),
+)
+
+
+def _take_type(types: Sequence[TensorType], attrs: AxisAttrs) -> TensorType:
+    x, indices = types
+    _check_axis("take_along_axis", attrs.axis, x)
+    if not indices.dtype.is_integer:
+        raise DTypeError("take_along_axis needs integer indices", operand=1)
+    if not _same_but(attrs.axis, x.shape, indices.shape):
+        raise ShapeError(
+            f"take_along_axis needs equal sizes on all axes but axis {attrs.axis}",
+            operand=1,
+            detail=f"but the left operand is {x}",
+        )
+    if x.shape[attrs.axis] == 0 and indices.size:
+        raise ShapeError("take_along_axis has nothing to take from", operand=0)
+    return x.with_shape(indices.shape)
+
+
+def _take_reference(x: Array, indices: Array, axis: int) -> Array:
+    size = x.shape[axis]
+    if indices.dtype == np.uint64:
+        indices = np.minimum(indices, np.uint64(np.iinfo(np.int64).max))
+    positions = indices.astype(np.int64)
+    positions = np.where(positions < 0, positions + size, positions)
+    return np.take_along_axis(x, np.clip(positions, 0, max(size - 1, 0)), axis)
+
+
+def _take_access(node: Node) -> tuple[AccessMap | None, ...]:
+    plain = identity(len(node.shape))
+    axis = _axis(node)
+    return (*plain[:axis], Indirect(1), *plain[axis + 1 :]), None
+
+
+def _take_vjp(node: Node, g: Node, i: int) -> Node | None:
+    """For each position of x the adjoints of the elements taken from it, found by comparing the
+    position with every index: elementwise when there is one index, a sum otherwise."""
+    x, indices = node.operands
+    if i == 1 or not x.dtype.is_float:
+        return None
+    axis, size = _axis(node), x.shape[_axis(node)]
+    if not g.type.size:
+        return zeros_like(x)
+    wide = indices if indices.dtype in (int32, int64) else cast(indices, int64)
+    index = Expression(wide)
+    index = index.lt(0).where(index + size, index).maximum(0).minimum(size - 1)
+    if indices.shape[axis] == 1:
+        position = ops.iota(shape=x.shape, axis=axis, dtype=wide.dtype)
+        return Expression(position).eq(index).where(Expression(g), 0).node
+    split = (*g.shape[: axis + 1], 1, *g.shape[axis + 1 :])
+    counted = (*x.shape[:axis], 1, *x.shape[axis:])
+    position = ops.iota(shape=counted, axis=axis + 1, dtype=wide.dtype)
+    hit = Expression(position).eq(index.reshape(shape=split))
+    return hit.where(Expression(g).reshape(shape=split), 0).sum(axes=(axis,)).node
+
+
+def _take_jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
+    tangent = tangents[0]
+    return None if tangent is None else node.op.build((tangent, node.operands[1]), node.attrs)
+
+
+def _take_sample(
+    x: Shape, count: int, axis: int, indices: DType = int64, *, beyond: int = 0
+) -> Sample:
+    """Indices from the whole allowed range, negative ones too, and `beyond` it on both sides."""
+
+    def arrays(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
+        size = x[axis] + beyond
+        low = 0 if indices.kind == "uint" else -size
+        shape = (*x[:axis], count, *x[axis + 1 :])
+        return draw(rng, dtype, x), rng.integers(low, max(size, 1), shape).astype(indices.numpy)
+
+    return Sample(arrays, {"axis": axis}, label=f"{count} of {x} along {axis} by {indices}")
+
+
+def _take_refused(x: Shape, indices: Array, axis: int, refuse: type[GraphError]) -> Sample:
+    return Sample(
+        lambda rng, dtype: (draw(rng, dtype, x), indices),
+        {"axis": axis},
+        refuse=refuse,
+        label=f"{x} by {indices.dtype}{list(indices.shape)} along {axis}",
+    )
+
+
+take_along_axis = layout(
+    "take_along_axis",
+    ("x", "indices"),
+    doc="Along an axis the elements that an index names at each place. An index from -n to -1 "
+    "counts from the end; one outside -n to n-1 is moved to the nearest end.",
+    attrs=AxisAttrs,
+    infer=_take_type,
+    reference=_take_reference,
+    access=_take_access,
+    vjp=_take_vjp,
+    jvp=_take_jvp,
+    numpy=("take_along_axis",),
+    samples=(
+        _take_sample((7,), 1, 0),
+        _take_sample((7,), 9, 0, int32),
+        _take_sample((5, 10), 1, 1, int32),
+        _take_sample((5, 3), 4, 0, uint64),
+        _take_sample((2, 3, 4), 2, 1, int8),
+        _take_sample((300, 2), 3, 0, int8),
+        _take_sample((5, 3), 6, 1, beyond=4),
+        _take_sample((0, 3), 0, 0),
+        _take_sample((4, 3), 0, 1),
+        _take_refused((3,), np.zeros(2), 0, DTypeError),
+        _take_refused((3, 2), np.zeros((2, 2), int), 1, ShapeError),
+        _take_refused((3,), np.zeros((2, 2), int), 0, ShapeError),
+        _take_refused((0,), np.zeros(1, int), 0, ShapeError),
+        _take_refused((3,), np.zeros(1, int), 1, AttributeValueError),
+    ),
+)

@@ -1,0 +1,79 @@
+"""Fold: what only depends on constants is computed now.
+
+Owns `FOLD_RULES` and the pass. Imports `ir.passes.rules` and builders. Invariant: the value is
+what the op's reference gives, which is what every lowering is tested against; no constant grows
+beyond a few elements by folding.
+"""
+
+from __future__ import annotations
+
+from graphc.ir.build import broadcast, constant
+from graphc.ir.graph import Graph, Node
+from graphc.ir.interpreter import apply
+from graphc.ir.ops import layout
+from graphc.ir.passes.rewriter import Observer, rewrite_graph
+from graphc.ir.passes.rules import RuleSet, rule
+from graphc.ir.passes.terms import constant_array
+
+SMALL = 64
+"""A constant of so many elements may replace a node whatever the node was made from."""
+
+LARGEST = 1 << 16
+"""No constant of more elements is made, even from constants as large."""
+
+
+def fold(graph: Graph, observer: Observer | None = None) -> Graph:
+    """Replace nodes whose operands are all constants by their value."""
+    return rewrite_graph(graph, FOLD_RULES, observer)
+
+
+def _folded(node: Node) -> Node | None:
+    arrays = [constant_array(operand) for operand in node.operands]
+    known = [array for array in arrays if array is not None]
+    size = node.type.size
+    if len(known) < len(arrays) or size > min(LARGEST, max(SMALL, *(a.size for a in known))):
+        return None
+    if node.op is layout.broadcast_to:
+        return None
+    return constant(apply(node, known).astype(node.dtype.numpy))
+
+
+def _scalar_broadcast(node: Node) -> Node | None:
+    array = constant_array(node)
+    if array is None or array.size < 2:
+        return None
+    flat = array.reshape(-1)
+    if flat.tobytes() != flat[:1].tobytes() * flat.size:
+        return None
+    return broadcast(constant(flat[0]), node.shape)
+
+
+FOLD_RULES = RuleSet(
+    [
+        rule(
+            "equal-elements",
+            "constant(...)",
+            _scalar_broadcast,
+            "x:f32[3]; [2, 2] -> broadcast_to(2, shape=(2,))",
+        ),
+        rule("fold-elementwise", "elementwise(...)", _folded, "x:f32[3]; add(2, 3) -> 5"),
+        rule(
+            "fold-reduction",
+            "reduction(...)",
+            _folded,
+            "x:f32[3]; sum([1, 2], axes=(0,)) -> 3",
+        ),
+        rule(
+            "fold-contraction",
+            "contraction(...)",
+            _folded,
+            "x:f32[3]; matmul([[1, 2]], [[3], [4]]) -> [[11]]",
+        ),
+        rule(
+            "fold-layout",
+            "layout(...)",
+            _folded,
+            "x:f32[3]; reshape([1, 2], shape=(2, 1)) -> [[1], [2]]",
+        ),
+    ]
+)

@@ -1,0 +1,94 @@
+"""Put the nodes of a graph into kernels.
+
+The fusion rules are few, so that a reader can predict them:
+
+1. A node joins the kernel that makes the last of its operands, if it fits that kernel's loops;
+   otherwise it begins a kernel of its own. So kernels are always in an order that can be run.
+2. A kernel loops over one space, its domain. An elementwise node fits if it has the domain's
+   shape and reads the kernel's own values at the element being computed. A reduction fits if it
+   reduces the domain, over the axes that the kernel reduces already or none yet. What is computed
+   of a reduction's result, at the shape without those axes, fits too.
+3. A matrix product begins a kernel; elementwise nodes of its result's shape are its epilogue.
+4. A kernel of elementwise nodes that only feeds one matrix product dissolves into its prologue.
+5. Moves of data, positions and cheap arithmetic are written again in each kernel that uses them
+   (`inline`).
+6. A kernel that updates a parameter runs after those that read it, and writes in place (`order`).
+
+Owns `fuse`. Imports `ir` only. Invariant: every node that is neither a source nor a view is in
+exactly one kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from graphc.ir.graph import Graph, Node, Update, rewrite, with_operands
+from graphc.ir.op import Family
+from graphc.ir.ops import OPS
+from graphc.ir.passes.grouping import Grouping, Kernel
+from graphc.ir.passes.inline import choose_inlined, is_view
+from graphc.ir.passes.order import order_kernels
+
+
+def fuse(graph: Graph) -> Graph:
+    """The same program with its nodes in kernels, in the order in which they run."""
+    graph = _with_stored_views(_with_own_outputs(graph))
+    inlining = choose_inlined(graph)
+    grouping = Grouping(graph, inlining)
+    prologues = _prologues(graph, grouping)
+    if prologues:
+        dissolved = frozenset(node for kernel in prologues for node in kernel.nodes)
+        grouping = Grouping(graph, replace(inlining, inlined=inlining.inlined | dissolved))
+    return order_kernels(graph, grouping)
+
+
+def _with_own_outputs(graph: Graph) -> Graph:
+    """Give every output and update a node that no other has and that a kernel computes."""
+    taken: set[Node] = set()
+
+    def own(node: Node) -> Node:
+        moved = node.op.family in (Family.SOURCE, Family.LAYOUT)
+        if moved or node in taken:
+            node = OPS["copy"](node, name=node.name)
+        taken.add(node)
+        return node
+
+    return replace(
+        graph,
+        outputs=tuple(own(node) for node in graph.outputs),
+        updates=tuple(Update(update.param, own(update.value)) for update in graph.updates),
+        nodes=(),
+    )
+
+
+def _with_stored_views(graph: Graph) -> Graph:
+    """Give a position (iota) that is reshaped memory of its own, which the reshape is a view of."""
+
+    def visit(node: Node, operands: tuple[Node, ...]) -> Node:
+        if is_view(node) and operands[0].op.position is not None:
+            operands = (OPS["copy"](operands[0]),)
+        return with_operands(node, operands)
+
+    return rewrite(graph, visit)
+
+
+def _prologues(graph: Graph, grouping: Grouping) -> list[Kernel]:
+    """Kernels of elementwise nodes whose results are read by one matrix product only."""
+    readers: dict[Kernel, set[Node]] = {kernel: set() for kernel in grouping.kernels}
+    pinned = {grouping.home[root] for root in graph.roots}
+    for node, kernel in grouping.home.items():
+        for read, _ in grouping.reads[node]:
+            source = grouping.home.get(grouping.inlining.base(read))
+            if source is None or source is kernel:
+                continue
+            readers[source].add(node)
+            if read in grouping.inlining.views:
+                pinned.add(source)
+    return [
+        kernel
+        for kernel, nodes in readers.items()
+        if kernel.shape == "map"
+        and kernel not in pinned
+        and len(nodes) == 1
+        and all(node.op.family is Family.CONTRACTION for node in nodes)
+    ]

@@ -1,0 +1,167 @@
+"""Rules about layout: moves that cancel, compose or are not needed.
+
+Owns `LAYOUT_RULES`. Imports `ir.passes.rules` and builders. Invariant: they hold for every dtype,
+since moving elements changes none of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from graphc.ir.build import broadcast, full, ops, reshape
+from graphc.ir.graph import Node
+from graphc.ir.ops import layout
+from graphc.ir.passes.rules import RuleSet, rule
+from graphc.ir.passes.terms import splat
+from graphc.ir.types import Shape
+
+_Axes = tuple[int, ...]
+
+
+def _before_broadcasting(node: Node) -> Node | None:
+    """The same op on what its operands were before they were broadcast."""
+    operands = tuple(
+        operand.operands[0] if operand.op is layout.broadcast_to else operand
+        for operand in node.operands
+    )
+    return None if operands == node.operands else node.op.build(operands, node.attrs)
+
+
+def _transpose_once(node: Node, x: Node, p: _Axes, q: _Axes) -> Node:
+    return ops.transpose(x, perm=tuple(p[axis] for axis in q))
+
+
+def _slice_once(
+    node: Node, x: Node, inner: _Axes, inner_step: _Axes, outer: _Axes, outer_step: _Axes
+) -> Node:
+    start = (a + b * c for a, b, c in zip(inner, inner_step, outer, strict=True))
+    step = (a * b for a, b in zip(inner_step, outer_step, strict=True))
+    return ops.slice(x, start=tuple(start), step=tuple(step), shape=node.shape)
+
+
+def _whole_slice(node: Node, x: Node, start: _Axes, step: _Axes) -> Node | None:
+    whole = x.shape == node.shape and not any(start) and all(s == 1 for s in step)
+    return x if whole else None
+
+
+def _unreduced(node: Node, x: Node, axes: _Axes) -> Node | None:
+    """Reducing one element gives that element."""
+    return reshape(x, node.shape) if all(x.shape[axis] == 1 for axis in axes) else None
+
+
+def _sum_of_equals(node: Node, x: Node, axes: _Axes) -> Node | None:
+    """`count * value`, when no partial sum of so many equal numbers is ever rounded."""
+    value = splat(x)
+    count = math.prod(x.shape[axis] for axis in axes)
+    if value is None or not node.dtype.is_float or not np.isfinite(value) or not value:
+        return None
+    digits = np.finfo(value.dtype).nmant + 1
+    numerator, _ = float(value).as_integer_ratio()
+    odd = abs(numerator) // (numerator & -numerator)
+    total = count * float(value)
+    if not count or odd * count > 2**digits or abs(total) > np.finfo(value.dtype).max:
+        return None
+    return full(total, node.dtype, node.shape)
+
+
+def _same_shape(node: Node, x: Node, s: Shape) -> Node | None:
+    return x if x.shape == s else None
+
+
+LAYOUT_RULES = RuleSet(
+    [
+        rule(
+            "elementwise-broadcast",
+            "elementwise(...)",
+            _before_broadcasting,
+            "x:f32[2,3] y:f32[3]; add(x, broadcast_to(y, shape=(2, 3))) -> add(x, y)",
+        ),
+        rule(
+            "broadcast-nothing",
+            "broadcast_to(x, shape=s)",
+            _same_shape,
+            "x:f32[3]; broadcast_to(x, shape=(3,)) -> x",
+        ),
+        rule(
+            "broadcast-broadcast",
+            "broadcast_to(broadcast_to(x), shape=s)",
+            lambda node, x, s: broadcast(x, s),
+            "x:f32[3]; broadcast_to(broadcast_to(x, shape=(1, 3)), shape=(2, 3))"
+            " -> broadcast_to(x, shape=(2, 3))",
+        ),
+        rule(
+            "reshape-nothing",
+            "reshape(x, shape=s)",
+            _same_shape,
+            "x:f32[3]; reshape(x, shape=(3,)) -> x",
+        ),
+        rule(
+            "reshape-reshape",
+            "reshape(reshape(x), shape=s)",
+            lambda node, x, s: reshape(x, s),
+            "x:f32[2,3]; reshape(reshape(x, shape=(6,)), shape=(3, 2)) -> reshape(x, shape=(3, 2))",
+        ),
+        rule(
+            "transpose-nothing",
+            "transpose(x, perm=p)",
+            lambda node, x, p: x if list(p) == sorted(p) else None,
+            "x:f32[2,3]; transpose(x, perm=(0, 1)) -> x",
+        ),
+        rule(
+            "transpose-transpose",
+            "transpose(transpose(x, perm=p), perm=q)",
+            _transpose_once,
+            "x:f32[2,3,4]; transpose(transpose(x, perm=(1, 2, 0)), perm=(1, 0, 2))"
+            " -> transpose(x, perm=(2, 1, 0))",
+        ),
+        rule(
+            "slice-nothing",
+            "slice(x, start=start, step=step)",
+            _whole_slice,
+            "x:f32[3]; slice(x, start=(0,), step=(1,), shape=(3,)) -> x",
+        ),
+        rule(
+            "slice-slice",
+            "slice(slice(x, start=inner, step=inner_step), start=outer, step=outer_step)",
+            _slice_once,
+            "x:f32[9]; slice(slice(x, start=(8,), step=(-2,), shape=(4,)),"
+            " start=(1,), step=(2,), shape=(2,)) -> slice(x, start=(6,), step=(-4,), shape=(2,))",
+        ),
+        rule(
+            "pad-nothing",
+            "pad(x, low=low, high=high)",
+            lambda node, x, low, high: None if any(low + high) else x,
+            "x:f32[3]; pad(x, low=(0,), high=(0,)) -> x",
+        ),
+        rule(
+            "concatenate-one",
+            "concatenate(x)",
+            "x",
+            "x:f32[3]; concatenate(x, axis=0) -> x",
+        ),
+        *(
+            rule(
+                f"{name}-one",
+                f"{name}(x, axes=axes)",
+                _unreduced,
+                f"x:f32[2,1]; {name}(x, axes=(1,)) -> reshape(x, shape=(2,))",
+            )
+            for name in ("sum", "prod", "max", "min")
+        ),
+        rule(
+            "sum-equals",
+            "sum(x, axes=axes)",
+            _sum_of_equals,
+            "x:f32[2]; sum(broadcast_to(0.5, shape=(2, 6)), axes=(1,))"
+            " -> broadcast_to(3, shape=(2,))",
+        ),
+        rule(
+            "stop-gradient",
+            "stop_gradient(x)",
+            "x",
+            "x:f32[3]",
+        ),
+    ]
+)

@@ -1,0 +1,178 @@
+"""Put kernels in an order in which updates can be written in place, and write the result down.
+
+Owns `order_kernels`. A kernel that makes a parameter's new value must run after every kernel that
+reads the old one; then it writes straight into the parameter. Where that cannot be (two
+parameters that swap values), the new value is kept aside and copied at the end. Imports `ir`
+only. Invariant: in a fused graph every update may be written where the parameter lies.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import replace
+
+from graphc.ir.access import compose
+from graphc.ir.domain import same_place
+from graphc.ir.graph import Graph, KernelGroup, Node, Update, with_operands
+from graphc.ir.op import Family
+from graphc.ir.ops import OPS
+from graphc.ir.passes.grouping import Grouping, Kernel
+
+
+def order_kernels(graph: Graph, grouping: Grouping) -> Graph:
+    """The fused graph: kernels in order, each with its own copies of what it inlines."""
+    kernels, kept_aside = _order(graph, grouping)
+    writer = _Writer(graph, grouping)
+    for kernel in kernels:
+        writer.write(kernel)
+    updates = []
+    for update in graph.updates:
+        value = writer.stored[update.value]
+        if update in kept_aside:
+            value = writer.write_copy(
+                value, f"%{update.param.name} is still read by its own kernel"
+            )
+        updates.append(Update(update.param, value))
+    return replace(
+        graph,
+        outputs=tuple(writer.stored[node] for node in graph.outputs),
+        updates=tuple(updates),
+        stage="fused",
+        kernels=tuple(writer.groups),
+        nodes=tuple(writer.nodes),
+    )
+
+
+def _order(graph: Graph, grouping: Grouping) -> tuple[list[Kernel], set[Update]]:
+    """Kernels sorted so that readers of a parameter precede its writer, as near as possible to
+    the order they have; and the updates for which that is not possible."""
+    readers: dict[Node, dict[Kernel, None]] = {param: {} for param in graph.params}
+    waits_for: dict[Kernel, set[Kernel]] = {kernel: set() for kernel in grouping.kernels}
+    for node, kernel in grouping.home.items():
+        waits_for[kernel].update(k for k in grouping.kernels_read(node) if k is not kernel)
+        for read, _ in grouping.reads[node]:
+            base = grouping.inlining.base(read)
+            if base in readers:
+                readers[base][kernel] = None
+    kept_aside: set[Update] = set()
+    holding: dict[Kernel, dict[Kernel, list[Update]]] = {k: {} for k in grouping.kernels}
+    for update in graph.updates:
+        writer = grouping.home[update.value]
+        for reader in readers[update.param]:
+            if reader is not writer:
+                holding[writer].setdefault(reader, []).append(update)
+            elif not _reads_where_it_writes(grouping, writer, update):
+                kept_aside.add(update)
+    return list(_sorted(grouping.kernels, waits_for, holding, kept_aside)), kept_aside
+
+
+def _sorted(
+    kernels: Iterable[Kernel],
+    waits_for: dict[Kernel, set[Kernel]],
+    holding: dict[Kernel, dict[Kernel, list[Update]]],
+    kept_aside: set[Update],
+) -> Iterable[Kernel]:
+    """Kahn's algorithm with two kinds of edges; when only the second kind is left in the way,
+    the first writer in line is let through and its updates are kept aside."""
+    followers: dict[Kernel, list[Kernel]] = {kernel: [] for kernel in waits_for}
+    for kernel in waits_for:
+        for earlier in waits_for[kernel] | holding[kernel].keys():
+            followers[earlier].append(kernel)
+    ready = [k.order for k in kernels if not waits_for[k] and not holding[k]]
+    held = [k.order for k in kernels if not waits_for[k] and holding[k]]
+    by_order = {kernel.order: kernel for kernel in kernels}
+    done: set[Kernel] = set()
+    heapq.heapify(ready)
+    heapq.heapify(held)
+    while ready or held:
+        kernel = by_order[heapq.heappop(ready or held)]
+        if kernel in done:
+            continue
+        done.add(kernel)
+        kept_aside.update(u for updates in holding[kernel].values() for u in updates)
+        yield kernel
+        for follower in followers[kernel]:
+            waits_for[follower].discard(kernel)
+            holding[follower].pop(kernel, None)
+            if not waits_for[follower] and follower not in done:
+                heapq.heappush(held if holding[follower] else ready, follower.order)
+
+
+def _reads_where_it_writes(grouping: Grouping, kernel: Kernel, update: Update) -> bool:
+    """Whether a kernel reads the parameter only at the element that it writes there, and does
+    not read it again after."""
+    place = kernel.nodes[update.value]
+    if kernel.domain.reduced is not None and len(place) == len(kernel.domain.shape):
+        return False
+    for node, at in kernel.nodes.items():
+        for read, mapping in grouping.reads[node]:
+            if grouping.inlining.base(read) is not update.param:
+                continue
+            if read is not update.param or mapping is None or node.op.family is Family.REDUCTION:
+                return False
+            if not same_place(compose(mapping, at), place, read.shape):
+                return False
+    return True
+
+
+class _Writer:
+    """Writes kernels into the node list of the fused graph."""
+
+    def __init__(self, graph: Graph, grouping: Grouping) -> None:
+        self.inlining = grouping.inlining
+        self.position = {node: i for i, node in enumerate(graph.nodes)}
+        self.nodes = [n for n in graph.nodes if n.op.family is Family.SOURCE]
+        self.stored = {node: node for node in self.nodes}
+        self.groups: list[KernelGroup] = []
+        self._copied: set[Node] = set()
+        self._views: dict[Node, list[Node]] = {}
+        for node in graph.nodes:
+            if node in self.inlining.views:
+                self._views.setdefault(node.operands[0], []).append(node)
+        for node in list(self.nodes):
+            self._write_views(node)
+
+    def write(self, kernel: Kernel) -> None:
+        local: dict[Node, Node] = {}
+        for node in sorted(self._needed(kernel), key=self.position.__getitem__):
+            operands = tuple(local.get(o) or self.stored[o] for o in node.operands)
+            copy = with_operands(node, operands)
+            if copy in self._copied:
+                copy = replace(copy)
+            self._copied.add(copy)
+            local[node] = copy
+            if node in kernel.nodes:
+                self.stored[node] = copy
+        self._append(kernel.shape, tuple(local.values()), kernel.reason)
+        for node in kernel.nodes:
+            self._write_views(node)
+
+    def write_copy(self, node: Node, reason: str) -> Node:
+        copy = OPS["copy"](node, name=node.name)
+        self._append("map", (copy,), reason)
+        return copy
+
+    def _append(self, shape: str, nodes: tuple[Node, ...], reason: str) -> None:
+        self.nodes += nodes
+        self.groups.append(KernelGroup(f"k{len(self.groups)}", shape, nodes, reason))
+
+    def _needed(self, kernel: Kernel) -> set[Node]:
+        """The kernel's nodes and the inlined ones under them that are no sources."""
+        needed = set(kernel.nodes)
+        pending = list(kernel.nodes)
+        while pending:
+            for operand in pending.pop().operands:
+                inlined = operand in self.inlining.inlined and operand.operands
+                if inlined and operand not in needed:
+                    needed.add(operand)
+                    pending.append(operand)
+        return needed
+
+    def _write_views(self, base: Node) -> None:
+        pending = list(self._views.get(base, ()))
+        while pending:
+            view = pending.pop(0)
+            self.stored[view] = with_operands(view, (self.stored[view.operands[0]],))
+            self.nodes.append(self.stored[view])
+            pending += self._views.get(view, ())

@@ -1,0 +1,85 @@
+"""Memory that compiled code reads and writes.
+
+Owns aligned allocation and the storage of parameters. Imports NumPy and `runtime.errors`.
+Invariant: a parameter's storage never moves, so that its address can be kept by every executable
+that shares it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from graphc.runtime.errors import StorageError
+
+ALIGNMENT = 64
+"""Bytes: one cache line, and the widest vector register."""
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike, align: int = ALIGNMENT) -> NDArray[Any]:
+    """An uninitialised row-major array that starts at a multiple of `align` bytes.
+
+    >>> aligned_empty((3, 5), "float32").ctypes.data % 64
+    0
+    """
+    element = np.dtype(dtype)
+    size = math.prod(shape) * element.itemsize
+    block = np.empty(size + align, np.uint8)
+    start = -block.ctypes.data % align
+    return block[start : start + size].view(element).reshape(shape)
+
+
+def aligned_copy(values: ArrayLike, align: int = ALIGNMENT) -> NDArray[Any]:
+    """An aligned row-major array of native byte order with the same values."""
+    source = np.asarray(values)
+    result = aligned_empty(source.shape, source.dtype.newbyteorder("="), align)
+    result[...] = source
+    return result
+
+
+def address_range(array: NDArray[Any]) -> tuple[int, int]:
+    """First address of a contiguous array and the one after its last; equal when it is empty."""
+    start = array.ctypes.data
+    return start, start + array.nbytes
+
+
+class ParameterStorage:
+    """The memory of one parameter, shared by every executable that reads or updates it.
+
+    `value` is a NumPy view of the memory itself: what a training step writes is seen in it at
+    once, and what is written to it is what the next step reads. Assigning to `value` copies into
+    the memory, broadcasting as NumPy does.
+
+    >>> storage = ParameterStorage(np.zeros(3, np.float32))
+    >>> storage.value = 1.5
+    >>> storage.value
+    array([1.5, 1.5, 1.5], dtype=float32)
+    """
+
+    __slots__ = ("__weakref__", "_array")
+
+    def __init__(self, initial: ArrayLike) -> None:
+        self._array = aligned_copy(initial)
+
+    @property
+    def value(self) -> NDArray[Any]:
+        return self._array
+
+    @value.setter
+    def value(self, values: ArrayLike) -> None:
+        source = np.asarray(values)
+        try:
+            np.broadcast_to(source, self._array.shape)
+        except ValueError:
+            raise StorageError(
+                f"a value of shape {source.shape} does not fit a parameter of shape "
+                f"{self._array.shape}",
+                help="parameters keep the shape they were declared with",
+            ) from None
+        np.copyto(self._array, source, casting="same_kind")
+
+    def __repr__(self) -> str:
+        return f"ParameterStorage({self._array!r})"

@@ -1,0 +1,154 @@
+"""The control block: what the native entry needs at call time, as one array of words.
+
+Owns `Control` and `make_builtin`. Imports NumPy, ctypes and the rest of `runtime`. Invariant: the
+array owns everything that its words point to, and the function object owns the array; so code,
+workspace and parameters live exactly as long as anything can still call them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphc.runtime.artifact import DTYPES, ControlLayout, Manifest
+from graphc.runtime.buffers import address_range, aligned_empty
+from graphc.runtime.loader import LoadedCode
+
+_METH_FASTCALL_KEYWORDS = 0x80 | 0x02
+# Positions in NumPy's table of C functions, fixed for NumPy 2 (numpy/__multiarray_api.h).
+_ARRAY_TYPE, _NEW_SCALAR, _NEW_ARRAY, _EQUIVALENT_TYPES = 2, 60, 94, 182
+
+_python = ctypes.pythonapi
+
+
+class _MethodDefinition(ctypes.Structure):
+    """CPython's PyMethodDef."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("documentation", ctypes.c_char_p),
+    )
+
+
+class ThreadLock:
+    """One of CPython's native locks, which code can take without holding the interpreter's."""
+
+    def __init__(self) -> None:
+        allocate = _python.PyThread_allocate_lock
+        allocate.restype = ctypes.c_void_p
+        self.address: int = allocate()
+        if not self.address:
+            raise MemoryError("no memory for a thread lock")
+
+    def __enter__(self) -> None:
+        # Called through CFUNCTYPE, which lets go of the interpreter lock while it waits.
+        _native("PyThread_acquire_lock", ctypes.c_int, ctypes.c_void_p, ctypes.c_int)(
+            self.address, 1
+        )
+
+    def __exit__(self, *_: object) -> None:
+        _native("PyThread_release_lock", None, ctypes.c_void_p)(self.address)
+
+    def __del__(self) -> None:
+        if getattr(self, "address", 0):
+            _native("PyThread_free_lock", None, ctypes.c_void_p)(self.address)
+
+
+def _native(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    return ctypes.CFUNCTYPE(result, *arguments)((name, _python))
+
+
+class Control(np.ndarray[tuple[int], np.dtype[np.uintp]]):
+    """The words, and Python's references to what they point to.
+
+    The entry reads the address of the words from the array itself, where NumPy's headers say.
+    """
+
+    code: LoadedCode
+    lock: ThreadLock
+    owned: list[object]
+
+    def __del__(self) -> None:
+        if code := getattr(self, "code", None):
+            code.close()
+
+
+def make_control(
+    manifest: Manifest,
+    code: LoadedCode,
+    state: Sequence[NDArray[Any]],
+    normalise: Callable[..., Any],
+    fail: Callable[..., Any],
+) -> Control:
+    """The control block of one executable. `state` holds params, then constants."""
+    layout = ControlLayout.of(manifest)
+    control = np.zeros(layout.words, np.uintp).view(Control)
+    workspace = aligned_empty((manifest.workspace_bytes,), np.uint8, manifest.workspace_align)
+    control.lock = ThreadLock()
+    control.owned = [workspace, normalise, fail, *state]
+    bounds = [
+        address_range(array)
+        for array, param in zip(state, manifest.params, strict=False)
+        if param.name in manifest.updates
+    ]
+    inhabited = [bound for bound in bounds if bound[0] < bound[1]]
+    fixed = {
+        "kernel": code.kernel,
+        "workspace": workspace.ctypes.data,
+        "lock": control.lock.address,
+        "normalise": id(normalise),
+        "fail": id(fail),
+        "float_type": id(float),
+        "lowest": min((low for low, _ in inhabited), default=0),
+        "highest": max((high for _, high in inhabited), default=0),
+        **_numpy_functions(),
+    }
+    for name, word in fixed.items():
+        control[layout.fixed(name)] = word
+    control[layout.state : layout.bounds] = [array.ctypes.data for array in state]
+    control[layout.bounds : layout.descriptors] = [end for bound in bounds for end in bound]
+    for name, dtype in DTYPES.items():
+        control[layout.descriptor(name)] = id(dtype)
+        control[layout.scalar_type(name)] = id(dtype.type)
+    for name in layout.key_names:
+        control[layout.key(name)] = id(name)
+    control.owned += [layout.key_names, DTYPES]
+    control.code = code
+    control.flags.writeable = False
+    return control
+
+
+def _numpy_functions() -> dict[str, int]:
+    """Addresses from the table through which NumPy serves extension modules."""
+    from numpy._core import _multiarray_umath
+
+    pointer = _python.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+    table = ctypes.cast(
+        pointer(_multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p)
+    )
+    return {
+        "array_type": table[_ARRAY_TYPE] or 0,
+        "new_array": table[_NEW_ARRAY] or 0,
+        "new_scalar": table[_NEW_SCALAR] or 0,
+        "equivalent_types": table[_EQUIVALENT_TYPES] or 0,
+    }
+
+
+def make_builtin(control: Control, name: str, documentation: str) -> Callable[..., Any]:
+    """The entry as a Python function bound to its control block, which it keeps alive."""
+    definition = _MethodDefinition(
+        name.encode(), control.code.entry, _METH_FASTCALL_KEYWORDS, documentation.encode()
+    )
+    control.owned.append(definition)
+    new = _python.PyCFunction_NewEx
+    new.restype = ctypes.py_object
+    new.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
+    function: Callable[..., Any] = new(ctypes.addressof(definition), control, "graphc")
+    return function

@@ -1,0 +1,64 @@
+"""JSON to and from frozen dataclasses, checked field by field against their type annotations.
+
+Owns `to_json` and `from_json`. Imports the standard library only. Invariant: what `from_json`
+returns has exactly the annotated types; anything else is refused with the path of the culprit.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+Record = TypeVar("Record")
+
+
+def to_json(value: Any) -> Any:
+    """The value as JSON's dicts, lists, strings and numbers."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [to_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: to_json(item) for key, item in value.items()}
+    return value
+
+
+def from_json(record: type[Record], data: object, path: str = "manifest") -> Record:
+    """The dataclass `record` read from JSON data.
+
+    Every field must be there and of the annotated type, and there must be no other. Raises
+    `ValueError` naming the path.
+
+    >>> from dataclasses import dataclass
+    >>> Point = make_point = dataclass(frozen=True)(type("P", (), {"__annotations__": {"x": int}}))
+    >>> from_json(Point, {"x": "1"}, "point")
+    Traceback (most recent call last):
+    ...
+    ValueError: point.x must be int, not str
+    """
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} must be an object, not {type(data).__name__}")
+    hints = get_type_hints(record)
+    if unknown := sorted(data.keys() - hints.keys()):
+        raise ValueError(f"{path} has an unknown field {unknown[0]!r}")
+    if missing := sorted(hints.keys() - data.keys()):
+        raise ValueError(f"{path} lacks the field {missing[0]!r}")
+    values = {name: _convert(hint, data[name], f"{path}.{name}") for name, hint in hints.items()}
+    return record(**values)
+
+
+def _convert(hint: Any, value: object, path: str) -> Any:
+    if is_dataclass(hint):
+        return from_json(hint, value, path)
+    origin = get_origin(hint)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{path} must be a list, not {type(value).__name__}")
+        item = get_args(hint)[0]
+        return tuple(_convert(item, part, f"{path}[{i}]") for i, part in enumerate(value))
+    expected = types.MappingProxyType({dict: dict, Mapping: dict}).get(origin, hint)
+    if type(value) is not expected:
+        raise ValueError(f"{path} must be {expected.__name__}, not {type(value).__name__}")
+    return value
