@@ -404,14 +404,26 @@ class Function:
             )
 
     @contextmanager
-    def when(self, condition: Value, hint: str = "then") -> Iterator[None]:
-        """Run the block only if the scalar condition holds."""
+    def when(
+        self, condition: Value, hint: str = "then", *, falls_through: bool = True
+    ) -> Iterator[None]:
+        """Run the block only if the scalar condition holds; a block that returns from the
+        function does not fall through to what follows."""
         then, after = self.fresh_label(hint), self.fresh_label(f"{hint}_end")
         self.branch(condition, then, after)
         self.label(then)
         yield
-        self.jump(after)
+        if falls_through:
+            self.jump(after)
         self.label(after)
+
+    def call(self, callee: Function, arguments: Sequence[Value]) -> None:
+        """Call a function of this module that returns nothing."""
+        self.raw(f"call void @{callee.name}({', '.join(value.typed for value in arguments)})")
+
+    def stack_slot(self, dtype: DType) -> Value:
+        """Room for one value for as long as this function runs."""
+        return self.emit(f"alloca {memory_type(dtype)}", POINTER)
 
     def text(self) -> str:
         parameters = ", ".join(parameter.typed for parameter in self.parameters)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from graphc.codegen.evaluate import Axis, Buffer
-from graphc.codegen.operand import Contraction, Operand, neighbours_along, strided_access
+from graphc.codegen.operand import Contraction, neighbours_along, strided_access
 from graphc.codegen.target import Target
 from graphc.ir.graph import Node
 from graphc.ir.types import DType
@@ -203,7 +203,7 @@ def _left_packing(
 def _collide(step: int, rows: int) -> bool:
     """Whether so many rows that lie `step` bytes apart share a set of the L1 cache that they push
     one another out."""
-    sets = [row * step % _PAGE_BYTES // _LINE_BYTES for row in range(rows)]
+    sets = [row * step % _PAGE_BYTES // LINE_BYTES for row in range(rows)]
     return max(map(sets.count, sets)) > _WAYS // 2
 
 

@@ -9,8 +9,8 @@ native step of forward, backward and update.
 >>> loss = ((w * x - 1) ** 2).sum()
 >>> step = gc.compile([x], loss, updates={w: w - 0.1 * gc.grad(loss, w)})
 
-Owns the public names. Invariant: importing graphc loads neither LLVM nor networkx; what needs
-them is loaded when it is first used.
+Owns the public names. Invariant: importing graphc loads nothing; each name loads what it needs
+when it is first used, so LLVM comes in with `compile` and not before.
 """
 
 from __future__ import annotations
@@ -23,36 +23,33 @@ from typing import TYPE_CHECKING, Any
 if not Path(__path__[0], "ir").exists():
     __path__.append(str(Path(__path__[0]).parent))
 
-from graphc import functions
-from graphc.autodiff import grad, jvp, value_and_grad
-from graphc.declare import Parameter, const, input, param
-from graphc.ir.types import (
-    bool_,
-    float32,
-    float64,
-    int8,
-    int16,
-    int32,
-    int64,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
-from graphc.registry import FUNCTIONS
-from graphc.tensor import Tensor
-
 if TYPE_CHECKING:
-    from graphc import datasets, errors, init, nn, optim, training
-    from graphc.compilation import build_graph, compile, load
+    from graphc import datasets, errors, functions, init, nn, optim, training
+    from graphc.autodiff import grad, jvp, value_and_grad
+    from graphc.building import build_graph
+    from graphc.compilation import Step, compile
+    from graphc.declare import Parameter, const, input, param
+    from graphc.ir.types import (
+        bool_,
+        float32,
+        float64,
+        int8,
+        int16,
+        int32,
+        int64,
+        uint8,
+        uint16,
+        uint32,
+        uint64,
+    )
+    from graphc.runtime.executable import load
+    from graphc.tensor import Tensor
 
 __version__ = "0.1.0"
 
-_MODULES = ("datasets", "errors", "init", "nn", "optim", "training")
-_ON_DEMAND = {"build_graph": "graphc.compilation", "compile": "graphc.compilation", "load": "graphc.compilation"}
-
 __all__ = [
     "Parameter",
+    "Step",
     "Tensor",
     "bool_",
     "build_graph",
@@ -83,17 +80,47 @@ __all__ = [
     "value_and_grad",
 ]
 
+_HOMES = {
+    "autodiff": ("grad", "jvp", "value_and_grad"),
+    "building": ("build_graph",),
+    "compilation": ("Step", "compile"),
+    "declare": ("Parameter", "const", "input", "param"),
+    "runtime.executable": ("load",),
+    "tensor": ("Tensor",),
+}
+"""The modules that names other than modules, dtypes and tensor functions come from."""
+
 
 def __getattr__(name: str) -> Any:
-    """The tensor functions (`gc.exp`, `gc.softmax`, ...) and what is loaded on demand."""
-    if name in FUNCTIONS:
-        return FUNCTIONS[name]
-    if name in _MODULES:
+    """Load what `name` needs. Tensor functions (`gc.exp`, `gc.softmax`) are in the registry."""
+    value = _load(name)
+    globals()[name] = value
+    return value
+
+
+def _load(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"graphc.{module}"), name)
+    if name.startswith("_"):
+        raise AttributeError(f"graphc has no {name}")
+    if Path(__path__[0], name).exists() or Path(__path__[0], f"{name}.py").exists():
         return importlib.import_module(f"graphc.{name}")
-    if name in _ON_DEMAND:
-        return getattr(importlib.import_module(_ON_DEMAND[name]), name)
-    raise AttributeError(f"graphc has no {name}")
+    functions = importlib.import_module("graphc.registry").FUNCTIONS
+    dtypes = importlib.import_module("graphc.ir.types")
+    importlib.import_module("graphc.functions")
+    if name in functions:
+        return functions[name]
+    if isinstance(getattr(dtypes, name, None), dtypes.DType):
+        return getattr(dtypes, name)
+    raise AttributeError(f"graphc has no {name}{_meant(name, functions)}")
+
+
+def _meant(name: str, functions: dict[str, Any]) -> str:
+    close = importlib.import_module("difflib").get_close_matches(name, [*__all__, *functions], 1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *FUNCTIONS})
+    importlib.import_module("graphc.functions")
+    return sorted({*__all__, *importlib.import_module("graphc.registry").FUNCTIONS})

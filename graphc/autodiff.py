@@ -1,22 +1,23 @@
 """Derivatives of tensors, as tensors.
 
 Owns `grad`, `value_and_grad` and `jvp`. Imports `ir.passes.differentiate`. Invariant: the graph
-is made numerically stable before it is differentiated, and the tensors differentiated for keep
-their identity in it.
+is made numerically stable before it is differentiated, but not across the tensors that it is
+differentiated for.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graphc import structure
 from graphc.ir import build
 from graphc.ir.diagnostics import GradientError
 from graphc.ir.graph import Node
+from graphc.ir.location import Origin, current_provenance, provenance
 from graphc.ir.passes.differentiate import adjoints, tangents
 from graphc.ir.passes.stabilize import stabilize_nodes
 from graphc.promotion import as_node
 from graphc.public import at_user_line
+from graphc.runtime.artifact import Structure
 from graphc.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -57,27 +58,33 @@ def jvp(y: Tensor, wrt: Any, direction: Any) -> Tensor:
     tensor. Zero where `y` does not depend on any of them. Raises as `grad` does.
     """
     nodes = _differentiable(y, wrt)
-    directions = [as_node(part) for part in structure.flatten(direction)]
+    directions = [as_node(part) for part in Structure.of(direction)[0]]
     if [part.type for part in directions] != [node.type for node in nodes]:
         raise GradientError(
             f"the direction is {_types(directions)}, but what moves is {_types(nodes)}",
             help="give one direction for each tensor, of its shape and dtype",
         )
-    (stable,) = stabilize_nodes([y.node], nodes)
-    (tangent,) = tangents([stable], nodes, directions)
-    return Tensor(build.zeros_like(y.node) if tangent is None else tangent)
+    output, *moving = stabilize_nodes([y.node, *nodes], nodes)
+    (tangent,) = tangents([output], moving, directions)
+    return Tensor(_zero(y.node) if tangent is None else tangent)
 
 
 def _gradients(y: Tensor, wrt: Any, seed: TensorLike | None) -> Any:
     nodes = _differentiable(y, wrt)
     seed_node = _seed(y.node, seed)
-    (stable,) = stabilize_nodes([y.node], nodes)
-    found = adjoints([stable], [seed_node], nodes)
+    output, *stable = stabilize_nodes([y.node, *nodes], nodes)
+    found = adjoints([output], [seed_node], stable)
     tensors = [
-        Tensor(build.zeros_like(node) if adjoint is None else adjoint)
+        Tensor(_zero(node) if adjoint is None else adjoint)
         for node, adjoint in zip(nodes, found, strict=True)
     ]
-    return structure.rebuild(wrt, tensors)
+    return Structure.of(wrt)[1].build(tensors)
+
+
+def _zero(node: Node) -> Node:
+    """The gradient for what has no influence."""
+    with provenance(current_provenance().loc, Origin("no dependence", node.name)):
+        return build.zeros_like(node)
 
 
 def _seed(y: Node, seed: TensorLike | None) -> Node:
@@ -87,7 +94,8 @@ def _seed(y: Node, seed: TensorLike | None) -> Node:
                 f"the gradient of {_described(y)}, which is no scalar, needs a seed",
                 help="take y.sum() or y.mean(), or pass seed= with the shape of y",
             )
-        return build.ones_like(y)
+        with provenance(current_provenance().loc, Origin("seed", y.name)):
+            return build.ones_like(y)
     node = build.cast(as_node(seed), y.dtype)
     if node.shape != y.shape:
         raise GradientError(
@@ -107,7 +115,7 @@ def _differentiable(y: object, wrt: object) -> list[Node]:
         )
     _check_float(y.node)
     nodes = []
-    for leaf in structure.flatten(wrt):
+    for leaf in Structure.of(wrt)[0]:
         if not isinstance(leaf, Tensor):
             raise GradientError(
                 f"wrt must name tensors of the graph, got {type(leaf).__name__}",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import graphc.functions  # noqa: F401  fills the registry, from which tensors take operators
 from graphc.ir.build import ops
 from graphc.ir.diagnostics import DTypeError, NameClashError, ShapeError
 from graphc.ir.graph import Node
@@ -51,9 +52,7 @@ class Parameter(Tensor):
         array = storage.value
         node = ops.param(type=TensorType(as_dtype(array.dtype), array.shape), name=name)
         super().__init__(
-            ParameterNode(
-                node.op, (), node.attrs, node.type, node.loc, node.origin, name, storage
-            )
+            ParameterNode(node.op, (), node.attrs, node.type, node.loc, node.origin, name, storage)
         )
         self._storage = storage
 

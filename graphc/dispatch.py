@@ -48,7 +48,5 @@ def call_function(
     try:
         signature.bind(*operands, **given)
     except TypeError as error:
-        raise TypeError(
-            f"np.{name} on symbolic tensors takes {signature}: {error}"
-        ) from None
+        raise TypeError(f"np.{name} on symbolic tensors takes {signature}: {error}") from None
     return public(*operands, **given)

@@ -8,6 +8,7 @@ not; where graphc lacks the dtype that NumPy would choose (float16), the next la
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,9 +68,8 @@ def promoted(op: Op, operands: Sequence[TensorLike]) -> list[Node]:
     NumPy's own function is asked where the op has one; other ops take the common dtype.
     """
     known = [_as_operand(operand) for operand in operands]
-    wanted = _computed_in(op, [_weak_type(operand) for operand in known])
-    nodes = [_converted(operand, dtype) for operand, dtype in zip(known, wanted, strict=True)]
-    return nodes
+    wanted = _computed_in(op, tuple(_weak_type(operand) for operand in known))
+    return [_converted(operand, dtype) for operand, dtype in zip(known, wanted, strict=True)]
 
 
 def common(operands: Sequence[TensorLike]) -> list[Node]:
@@ -106,7 +106,8 @@ def _weak_type(operand: Node | np.ndarray[Any, Any] | int | float) -> Any:
     return operand.dtype if isinstance(operand, np.ndarray) else type(operand)
 
 
-def _computed_in(op: Op, types: list[Any]) -> list[DType]:
+@cache
+def _computed_in(op: Op, types: tuple[Any, ...]) -> list[DType]:
     ufunc = getattr(np, op.numpy[0], None) if op.numpy else None
     if isinstance(ufunc, np.ufunc) and any(isinstance(kind, np.dtype) for kind in types):
         try:
@@ -121,7 +122,7 @@ def _computed_in(op: Op, types: list[Any]) -> list[DType]:
     return wanted
 
 
-def _result_type(types: list[Any]) -> DType:
+def _result_type(types: Sequence[Any]) -> DType:
     strong = [kind for kind in types if isinstance(kind, np.dtype)]
     weak = [kind(0) for kind in types if not isinstance(kind, np.dtype)]
     if not strong and float in types:

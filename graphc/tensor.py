@@ -10,7 +10,7 @@ Tensors hash and are found in dicts and sets by identity, because `==` builds a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeAlias, Union
+from typing import Any, NoReturn, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -19,11 +19,10 @@ from graphc.ir.graph import Node
 from graphc.ir.types import DType, Shape
 from graphc.registry import FUNCTIONS
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+TensorLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | np.generic | float | Sequence[Any]"
+"""What functions take as operand: a tensor, an array, a number, or nested lists of numbers."""
 
-    TensorLike: TypeAlias = Union["Tensor", ArrayLike]
-    Axis: TypeAlias = int | Sequence[int] | None
+Axis: TypeAlias = int | Sequence[int] | None
 
 
 def _call(name: str, *operands: object, **attrs: object) -> Tensor:
@@ -73,7 +72,7 @@ class Tensor:
         return self.node.name
 
     @property
-    def T(self) -> Tensor:
+    def T(self) -> Tensor:  # noqa: N802  NumPy's name
         """All axes reversed."""
         return self.transpose()
 
@@ -204,9 +203,7 @@ class Tensor:
 
     # NumPy's protocols, and Python's that a symbolic value cannot answer.
 
-    def __array_ufunc__(
-        self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any
-    ) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
         return dispatch.call_ufunc(ufunc, method, operands, options)
 
     def __array_function__(

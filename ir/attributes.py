@@ -225,7 +225,8 @@ def _fitted(value: Any, hint: Any) -> Any:
     """`value` as an attribute declared `hint` holds it; raises `_MisfitError`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        for choice in arguments:
+        # A choice of just this type first: where both are taken, 1 is not 1.0.
+        for choice in sorted(arguments, key=lambda choice: choice is not type(value)):
             try:
                 return _fitted(value, choice)
             except _MisfitError:

@@ -3,6 +3,7 @@
 Owns the names that code outside the op records uses to build nodes. Imports `ir.ops`. Invariant:
 importing this module fills the registry, so every builder works right away.
 
+>>> from graphc.ir.types import TensorType, float32
 >>> x = ops.input(type=TensorType(float32, (3,)), name="x")
 >>> (1 - Expression(x).tanh()).node
 <node: sub f32[3]>
@@ -26,17 +27,14 @@ from graphc.ir.ops.algebra import (
     zeros_like,
 )
 from graphc.ir.ops.value import ConstantValue
-from graphc.ir.types import TensorType, float32
 
 __all__ = [
     "OPS",
     "ConstantValue",
     "Expression",
-    "TensorType",
     "broadcast",
     "cast",
     "constant",
-    "float32",
     "full",
     "kept_shape",
     "ones_like",

@@ -54,7 +54,8 @@ def interpret(graph: Graph, values: Mapping[str, object]) -> Results:
     Raises `BoundaryError` when a name is missing or unknown, or when a value does not have the
     declared dtype and shape.
 
-    >>> from graphc.ir.build import ops, TensorType, float32
+    >>> from graphc.ir.build import ops
+    >>> from graphc.ir.types import TensorType, float32
     >>> x = ops.input(type=TensorType(float32, (2,)), name="x")
     >>> graph = Graph("double", (x,), (), (ops.add(x, x),), ("y",))
     >>> interpret(graph, {"x": np.float32([1, 2])}).outputs["y"]

@@ -129,5 +129,6 @@ def shortened(text: str, width: int = 40) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A help line that names the closest known words; "" if none is close."""
-    close = difflib.get_close_matches(shortened(word), list(known)[-1000:], n=3)
-    return f"did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else ""
+    names = {name.casefold(): name for name in list(known)[-1000:]}
+    close = difflib.get_close_matches(shortened(word).casefold(), names, n=3)
+    return f"did you mean {' or '.join(f'`{names[name]}`' for name in close)}?" if close else ""

@@ -68,9 +68,7 @@ class Monoid:
     identity: Callable[[DType], tuple[float | int, ...]]
     state: Callable[[DType], tuple[DType, ...]]
     lift: Callable[[ScalarBuilder, Value, Value], tuple[Value, ...]]
-    combine: Callable[
-        [ScalarBuilder, tuple[Value, ...], tuple[Value, ...]], tuple[Value, ...]
-    ]
+    combine: Callable[[ScalarBuilder, tuple[Value, ...], tuple[Value, ...]], tuple[Value, ...]]
     result: Callable[[ScalarBuilder, tuple[Value, ...]], Value]
 
 

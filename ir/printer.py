@@ -28,7 +28,7 @@ _PLAIN_FILE = re.compile(r"[A-Za-z0-9_.<>()+-]+\Z")
 _PLAIN_RULE = re.compile(r"(?!\S+:-?\d+(?:\s|\Z))(?!.* for %)[A-Za-z0-9_(](?:[ -~]*[!-~])?\Z")
 """A rule printed without quotes: it does not look like a location, nor as if it had a primal."""
 
-_HEADER_WIDTH = 100
+_HEADER_WIDTH = 120
 _WIDEST_NAME, _WIDEST_BODY = 24, 64
 """Longer names and bodies are printed in full, but do not push out the columns of the others."""
 

@@ -92,7 +92,7 @@ def _check_boundary(graph: Graph) -> None:
     for part, op in ((graph.inputs, source.input), (graph.params, source.param)):
         for node in part:
             if node.op is not op:
-                raise _fault(graph, node, f"is listed as an {op.name}, but is a {node.op.name}")
+                raise _fault(graph, node, f"is among the {op.name}s, but its op is {node.op.name}")
             if node not in nodes:
                 raise _fault(graph, node, "is declared, but not among the nodes")
             if not node.name:

@@ -8,7 +8,8 @@ changed; what `normalise` returns passes every check of the entry.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -40,11 +41,22 @@ Array = NDArray[Any]
 class Binder:
     """Binds the arguments of a call to the inputs and outputs of one executable."""
 
-    def __init__(self, manifest: Manifest, params: Sequence[Array], constants: Sequence[Array]):
+    def __init__(
+        self, manifest: Manifest, params: Sequence[Array], constants: Sequence[Array]
+    ) -> None:
         self.manifest = manifest
-        self._params = dict(zip((p.name for p in manifest.params), params, strict=True))
-        names = [constant.name for constant in manifest.constants]
-        self._constants = dict(zip(names, constants, strict=True))
+        self._names = [argument.name for argument in manifest.inputs]
+        self._params = dict(zip((param.name for param in manifest.params), params, strict=True))
+        self._state = [_Region.of(f"parameter {name!r}", v) for name, v in self._params.items()]
+        self._updated = [
+            region
+            for region, param in zip(self._state, manifest.params, strict=True)
+            if param.name in manifest.updates
+        ]
+        self._state += [
+            _Region.of(f"constant {constant.name!r}", values)
+            for constant, values in zip(manifest.constants, constants, strict=True)
+        ]
 
     def normalise(self, *args: Any, **keywords: Any) -> tuple[Any, ...]:
         """The inputs in order; then, if `out` was given, the output arrays and `out` itself.
@@ -70,8 +82,7 @@ class Binder:
                 help="this is a defect in graphc; please report it with the graph",
             )
         guard = guards[status - 1]
-        names = [argument.name for argument in self.manifest.inputs]
-        named = dict(zip(names, inputs, strict=True))
+        named = dict(zip(self._names, inputs, strict=True))
         values = np.asarray(named.get(guard.input, self._params.get(guard.input)))
         wrong = np.argwhere((values < guard.minimum) | (values >= guard.size))
         found = ""
@@ -93,7 +104,7 @@ class Binder:
     # Which argument is which input.
 
     def _bind(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> list[Any]:
-        names = [argument.name for argument in self.manifest.inputs]
+        names = self._names
         if len(args) > len(names):
             raise ArgumentCountError(
                 f"{self._call} takes {len(names)} inputs ({', '.join(names)}), got {len(args)}",
@@ -131,7 +142,7 @@ class Binder:
         where = f"input {argument.name!r}"
         array = self._as_array(where, argument, value)
         self._check(where, argument, array)
-        if any(_overlap(array, self._params[name]) for name in self.manifest.updates):
+        if self._updated and _Region.of(where, array).first_overlap(self._updated):
             return np.array(array, order="C")
         return array
 
@@ -189,6 +200,9 @@ class Binder:
 
     def _check(self, where: str, argument: Argument, array: Array) -> None:
         self._check_dtype(where, argument, array)
+        fits = array.shape == argument.shape and array.flags.c_contiguous
+        if fits and array.flags.aligned:
+            return
         expected = f"{self._call} expects {where} to be {argument.type}"
         if array.shape != argument.shape:
             raise ArgumentShapeError(
@@ -201,12 +215,11 @@ class Binder:
                 f"{_brackets(array.strides)} in bytes",
                 help=f"copy it: np.ascontiguousarray({_identifier(argument.name)})",
             )
-        if not array.flags.aligned:
-            raise AlignmentError(
-                f"{expected} at a multiple of {argument.numpy.itemsize} bytes, got address "
-                f"{array.ctypes.data:#x}",
-                help=f"copy it: {_identifier(argument.name)}.copy()",
-            )
+        raise AlignmentError(
+            f"{expected} at a multiple of {argument.numpy.itemsize} bytes, got address "
+            f"{array.ctypes.data:#x}",
+            help=f"copy it: {_identifier(argument.name)}.copy()",
+        )
 
     def _check_dtype(self, where: str, argument: Argument, array: Array) -> None:
         if array.dtype == argument.numpy:
@@ -226,36 +239,53 @@ class Binder:
     # Outputs given by the caller.
 
     def _outputs(self, out: Any, inputs: list[Array]) -> list[Array]:
-        found: dict[int, tuple[str, Array]] = {}
+        taken = [
+            _Region.of(f"input {name!r}", array)
+            for name, array in zip(self._names, inputs, strict=True)
+        ]
+        taken += self._state
+        given: dict[int, Any] = {}
+        arrays: dict[int, Array] = {}
         for path, position, value in self._match(self.manifest.structure, out, "out"):
-            argument = self.manifest.outputs[position]
-            if not isinstance(value, np.ndarray):
-                raise self._not_array(
-                    path, argument, _describe_type(value), "pass an array made with np.empty"
-                )
-            array = value.view(np.ndarray)
-            self._check(path, argument, array)
-            if not array.flags.writeable:
-                raise ReadOnlyError(
-                    f"{self._call} cannot write to {path}, which is read-only",
-                    help="pass a copy, or leave out= away to get a new array",
-                )
-            if position in found and found[position][1].ctypes.data != array.ctypes.data:
+            if position in given and given[position] is value:
+                continue
+            array = self._output(path, self.manifest.outputs[position], value)
+            region = _Region.of(path, array)
+            if other := region.first_overlap(taken):
                 raise OverlapError(
-                    f"{self._call} returns one array as both {found[position][0]} and {path}, "
-                    f"got two",
-                    help="pass the same array twice",
+                    f"{self._call} cannot write to {path}, which shares memory with {other.name}",
+                    help="pass an array of its own, or leave out= away to get a new one",
                 )
-            self._refuse_overlap(path, position, array, found, inputs)
-            found[position] = (path, array)
-        return [found[position][1] for position in range(len(self.manifest.outputs))]
+            if position in given:
+                raise OutputStructureError(
+                    f"{self._call} returns one array in two places, got another one as {path}",
+                    help="pass the same array in both places",
+                )
+            taken.append(region)
+            given[position], arrays[position] = value, array
+        return [arrays[position] for position in range(len(arrays))]
+
+    def _output(self, path: str, argument: Argument, value: Any) -> Array:
+        if not isinstance(value, np.ndarray):
+            raise self._not_array(
+                path, argument, _describe_type(value), "pass an array made with np.empty"
+            )
+        array = value.view(np.ndarray)
+        self._check(path, argument, array)
+        if not array.flags.writeable:
+            raise ReadOnlyError(
+                f"{self._call} cannot write to {path}, which is read-only",
+                help="pass a copy, or leave out= away to get a new array",
+            )
+        return array
 
     def _match(self, structure: Structure, value: Any, path: str) -> Iterator[tuple[str, int, Any]]:
         """The leaves of `out` with their paths, after comparing it with the outputs' structure."""
         if structure.kind == "one":
             yield path, structure.output, value
             return
-        kind = {"tuple": tuple, "list": list, "dict": dict}[structure.kind]
+        kinds: dict[str, type[Any]] = {"tuple": tuple, "list": list, "dict": dict}
+        kind = kinds[structure.kind]
         if not isinstance(value, kind) or len(value) != len(structure.items):
             got = f" of {len(value)}" if isinstance(value, kind) else ""
             raise OutputStructureError(
@@ -273,38 +303,32 @@ class Binder:
                 )
             yield from self._match(item, value[key], f"{path}[{key!r}]")
 
-    def _refuse_overlap(
-        self,
-        path: str,
-        position: int,
-        array: Array,
-        found: dict[int, tuple[str, Array]],
-        inputs: list[Array],
-    ) -> None:
-        names = [argument.name for argument in self.manifest.inputs]
-        others = [
-            *((f"input {name!r}", other) for name, other in zip(names, inputs, strict=True)),
-            *((f"parameter {name!r}", other) for name, other in self._params.items()),
-            *((f"constant {name!r}", other) for name, other in self._constants.items()),
-            *(entry for index, entry in found.items() if index != position),
-        ]
-        for name, other in others:
-            if _overlap(array, other):
-                raise OverlapError(
-                    f"{self._call} cannot write to {path}, which shares memory with {name}",
-                    help="pass an array of its own, or leave out= away to get a new one",
-                )
 
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """Where a contiguous array lies, under the name that messages use."""
 
-def _overlap(first: Array, second: Array) -> bool:
-    """Whether two contiguous arrays have a byte in common."""
-    start, end = address_range(first)
-    other_start, other_end = address_range(second)
-    return max(start, other_start) < min(end, other_end)
+    name: str
+    start: int
+    end: int
+
+    @staticmethod
+    def of(name: str, array: Array) -> _Region:
+        return _Region(name, *address_range(array))
+
+    def first_overlap(self, others: Iterable[_Region]) -> _Region | None:
+        """The first that has a byte in common with this one."""
+        for other in others:
+            if max(self.start, other.start) < min(self.end, other.end):
+                return other
+        return None
 
 
 def _describe_type(value: object) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _brackets(sizes: tuple[int, ...]) -> str:

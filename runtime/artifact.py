@@ -254,9 +254,10 @@ class Artifact:
 class ControlLayout:
     """Where things are in the control block, counted in words of one pointer.
 
-    The fixed words come first, then the addresses of params and constants, the bounds (first
-    address, end) of the updated params, NumPy's descriptor and scalar type of each element type,
-    and the keys of output dicts.
+    The fixed words come first, then the addresses of params and constants; the bounds (first
+    address, end) of the updated params and of all params and constants, both headed by the bounds
+    of them together; NumPy's descriptor and scalar type of each element type; and the keys of
+    output dicts.
     """
 
     FIXED = (
@@ -270,12 +271,12 @@ class ControlLayout:
         "new_array",
         "new_scalar",
         "equivalent_types",
-        "lowest",
-        "highest",
+        "out",
     )
 
     state: int
-    bounds: int
+    updated: int
+    held: int
     descriptors: int
     scalar_types: int
     keys: int
@@ -287,12 +288,14 @@ class ControlLayout:
         parts = manifest.structure.walk()
         names = tuple(dict.fromkeys(key for part in parts for key in part.keys))
         state = len(ControlLayout.FIXED)
-        bounds = state + len(manifest.params) + len(manifest.constants)
-        descriptors = bounds + 2 * len(manifest.updates)
+        count = len(manifest.params) + len(manifest.constants)
+        updated = state + count
+        held = updated + 2 * (1 + len(manifest.updates))
+        descriptors = held + 2 * (1 + count)
         scalar_types = descriptors + len(DTYPES)
         keys = scalar_types + len(DTYPES)
         return ControlLayout(
-            state, bounds, descriptors, scalar_types, keys, keys + len(names), names
+            state, updated, held, descriptors, scalar_types, keys, keys + len(names), names
         )
 
     def fixed(self, name: str) -> int:

@@ -42,7 +42,7 @@ def aligned_copy(values: ArrayLike, align: int = ALIGNMENT) -> NDArray[Any]:
 
 def address_range(array: NDArray[Any]) -> tuple[int, int]:
     """First address of a contiguous array and the one after its last; equal when it is empty."""
-    start = array.ctypes.data
+    start: int = array.__array_interface__["data"][0]
     return start, start + array.nbytes
 
 
@@ -66,7 +66,7 @@ class ParameterStorage:
 
     @property
     def value(self) -> NDArray[Any]:
-        return self._array
+        return self._array.view()
 
     @value.setter
     def value(self, values: ArrayLike) -> None:

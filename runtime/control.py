@@ -8,6 +8,8 @@ workspace and parameters live exactly as long as anything can still call them.
 from __future__ import annotations
 
 import ctypes
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +23,9 @@ from graphc.runtime.loader import LoadedCode
 _METH_FASTCALL_KEYWORDS = 0x80 | 0x02
 # Positions in NumPy's table of C functions, fixed for NumPy 2 (numpy/__multiarray_api.h).
 _ARRAY_TYPE, _NEW_SCALAR, _NEW_ARRAY, _EQUIVALENT_TYPES = 2, 60, 94, 182
+
+# Keywords of a call are interned, so that the entry compares addresses.
+_OUT = sys.intern("out")
 
 _python = ctypes.pythonapi
 
@@ -92,12 +97,6 @@ def make_control(
     workspace = aligned_empty((manifest.workspace_bytes,), np.uint8, manifest.workspace_align)
     control.lock = ThreadLock()
     control.owned = [workspace, normalise, fail, *state]
-    bounds = [
-        address_range(array)
-        for array, param in zip(state, manifest.params, strict=False)
-        if param.name in manifest.updates
-    ]
-    inhabited = [bound for bound in bounds if bound[0] < bound[1]]
     fixed = {
         "kernel": code.kernel,
         "workspace": workspace.ctypes.data,
@@ -105,14 +104,19 @@ def make_control(
         "normalise": id(normalise),
         "fail": id(fail),
         "float_type": id(float),
-        "lowest": min((low for low, _ in inhabited), default=0),
-        "highest": max((high for _, high in inhabited), default=0),
+        "out": id(_OUT),
         **_numpy_functions(),
     }
     for name, word in fixed.items():
         control[layout.fixed(name)] = word
-    control[layout.state : layout.bounds] = [array.ctypes.data for array in state]
-    control[layout.bounds : layout.descriptors] = [end for bound in bounds for end in bound]
+    control[layout.state : layout.updated] = [array.ctypes.data for array in state]
+    updated = [
+        array
+        for array, param in zip(state, manifest.params, strict=False)
+        if param.name in manifest.updates
+    ]
+    control[layout.updated : layout.held] = _bounds(updated)
+    control[layout.held : layout.descriptors] = _bounds(state)
     for name, dtype in DTYPES.items():
         control[layout.descriptor(name)] = id(dtype)
         control[layout.scalar_type(name)] = id(dtype.type)
@@ -124,15 +128,21 @@ def make_control(
     return control
 
 
+def _bounds(arrays: Sequence[NDArray[Any]]) -> list[int]:
+    """First address and end of all the arrays together, then of each; equal where it is empty."""
+    each = [address_range(array) for array in arrays]
+    inhabited = [bound for bound in each if bound[0] < bound[1]] or [(0, 0)]
+    together = (min(low for low, _ in inhabited), max(high for _, high in inhabited))
+    return [address for bound in (together, *each) for address in bound]
+
+
 def _numpy_functions() -> dict[str, int]:
     """Addresses from the table through which NumPy serves extension modules."""
-    from numpy._core import _multiarray_umath
-
+    table_owner = importlib.import_module("numpy._core._multiarray_umath")
     pointer = _python.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-    table = ctypes.cast(
-        pointer(_multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p)
-    )
+    capsule = pointer(table_owner._ARRAY_API, None)
+    table = ctypes.cast(capsule, ctypes.POINTER(ctypes.c_void_p))
     return {
         "array_type": table[_ARRAY_TYPE] or 0,
         "new_array": table[_NEW_ARRAY] or 0,

@@ -7,13 +7,10 @@ loaded. Invariant: nothing is linked before the object is known to be made for t
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphc.runtime.artifact import ENTRY_SYMBOL, Artifact, PythonRecord, TargetRecord
 from graphc.runtime.errors import ArtifactError, PythonVersionError, TargetError
-
-if TYPE_CHECKING:
-    pass
 
 
 @cache

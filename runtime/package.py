@@ -138,7 +138,7 @@ def _pack_state(
     for argument, values in zip(manifest.constants, constants, strict=True):
         arrays[f"constant/{argument.name}"] = values
     stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
 
 

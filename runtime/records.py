@@ -6,7 +6,6 @@ returns has exactly the annotated types; anything else is refused with the path 
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -31,12 +30,12 @@ def from_json(record: type[Record], data: object, path: str = "manifest") -> Rec
     Every field must be there and of the annotated type, and there must be no other. Raises
     `ValueError` naming the path.
 
-    >>> from dataclasses import dataclass
-    >>> Point = make_point = dataclass(frozen=True)(type("P", (), {"__annotations__": {"x": int}}))
-    >>> from_json(Point, {"x": "1"}, "point")
+    >>> from dataclasses import make_dataclass
+    >>> Point = make_dataclass("Point", [("x", int), ("y", int)])
+    >>> from_json(Point, {"x": 1, "y": "2"}, "point")
     Traceback (most recent call last):
     ...
-    ValueError: point.x must be int, not str
+    ValueError: point.y must be int, not str
     """
     if not isinstance(data, dict):
         raise ValueError(f"{path} must be an object, not {type(data).__name__}")
@@ -50,7 +49,7 @@ def from_json(record: type[Record], data: object, path: str = "manifest") -> Rec
 
 
 def _convert(hint: Any, value: object, path: str) -> Any:
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return from_json(hint, value, path)
     origin = get_origin(hint)
     if origin is tuple:
@@ -58,7 +57,7 @@ def _convert(hint: Any, value: object, path: str) -> Any:
             raise ValueError(f"{path} must be a list, not {type(value).__name__}")
         item = get_args(hint)[0]
         return tuple(_convert(item, part, f"{path}[{i}]") for i, part in enumerate(value))
-    expected = types.MappingProxyType({dict: dict, Mapping: dict}).get(origin, hint)
+    expected = origin or hint
     if type(value) is not expected:
         raise ValueError(f"{path} must be {expected.__name__}, not {type(value).__name__}")
     return value

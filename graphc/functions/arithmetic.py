@@ -26,7 +26,7 @@ def power(x: TensorLike, y: TensorLike) -> Tensor:
 
     Raises `AttributeValueError` for an integer to a negative power, as NumPy does.
     """
-    if type(y) is int and isinstance(x, Tensor) and x.dtype.is_integer:
+    if isinstance(x, Tensor) and x.dtype.is_integer and isinstance(y, int):
         return _whole_power(x, y)
     return apply(ops.pow, x, y)
 
@@ -112,4 +112,3 @@ def _bools(operator: str, *operands: TensorLike) -> list[Tensor]:
 def isnan(x: TensorLike) -> Tensor:
     """Whether an element is NaN."""
     return apply(ops.ne, x, x)
-

@@ -7,8 +7,8 @@ counted from 0, ascending and without duplicates.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from graphc.functions.refusal import refused
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
@@ -25,9 +25,7 @@ def axis_of(name: str, axis: object, node: Node, extra: int = 0) -> int:
     try:
         position = operator.index(axis)  # type: ignore[arg-type]
     except TypeError:
-        raise AttributeValueError(
-            f"{name} takes a whole number as axis, got {axis!r}"
-        ) from None
+        raise AttributeValueError(f"{name} takes a whole number as axis, got {axis!r}") from None
     if not -rank <= position < rank:
         raise refused(
             AttributeValueError(
@@ -54,7 +52,7 @@ def axes_of(name: str, axis: Axis, node: Node) -> tuple[int, ...]:
 def shape_of(name: str, shape: object) -> Shape:
     """A shape from a number or a sequence of numbers; -1 is left to the caller."""
     try:
-        sizes = list(shape) if hasattr(shape, "__iter__") else [shape]
+        sizes: list[Any] = list(shape) if isinstance(shape, Iterable) else [shape]
         return tuple(operator.index(size) for size in sizes)
     except TypeError:
         raise ShapeError(

@@ -10,9 +10,8 @@ import inspect
 from collections.abc import Callable
 from dataclasses import fields
 from inspect import Parameter as Argument
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from graphc.functions.refusal import refused
 from graphc.ir.diagnostics import GraphError
 from graphc.ir.graph import Node
 from graphc.ir.op import Family, Op
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from graphc.tensor import TensorLike
 
 
-def apply(op: Op, *operands: TensorLike, **attrs: object) -> Tensor:
+def apply(op: Op, *operands: TensorLike, **attrs: Any) -> Tensor:
     """Build a node on operands promoted to the dtypes that NumPy computes in.
 
     An error names the operand as the user wrote it, not the conversion put before it.

@@ -65,7 +65,7 @@ def getitem(a: TensorLike, index: object) -> Tensor:
 def take_along_axis(arr: TensorLike, indices: TensorLike, axis: int = -1) -> Tensor:
     """Along `axis` the elements at `indices`, an integer tensor with as many axes as `arr`.
 
-    Other axes broadcast. Indices count from 0.
+    Other axes broadcast. A negative index counts from the end.
     """
     node, positions = as_node(arr), _integers("take_along_axis", indices)
     place = axis_of("take_along_axis", axis, node)
@@ -85,7 +85,7 @@ def take_along_axis(arr: TensorLike, indices: TensorLike, axis: int = -1) -> Ten
 def take(a: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
     """The parts of `a` at `indices` along `axis`; of the flattened tensor without one.
 
-    The axes of `indices` stand in the place of `axis`. Indices count from 0.
+    The axes of `indices` stand in the place of `axis`. A negative index counts from the end.
     """
     node, positions = as_node(a), _integers("take", indices)
     if axis is None:

@@ -8,16 +8,22 @@ negative, as in NumPy.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
+from functools import cache
 from inspect import Parameter as Argument
 from typing import TYPE_CHECKING
 
-from graphc.functions import elementwise
+import numpy as np
+
+from graphc.functions.arithmetic import where
 from graphc.functions.axes import axes_of
-from graphc.ir import build
+from graphc.functions.elementwise import apply
+from graphc.ir.build import cast, ops
 from graphc.ir.op import Family, Op
 from graphc.ir.ops import OPS
-from graphc.ir.types import float64
+from graphc.ir.ops.combinators import ReductionAttrs
+from graphc.ir.types import DType, TensorType, float32, float64
 from graphc.promotion import as_node, as_tensor
 from graphc.public import at_user_line, public
 from graphc.registry import FUNCTIONS, register
@@ -39,6 +45,7 @@ def _reduction(op: Op, name: str) -> Callable[..., Tensor]:
     def function(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
         node = as_node(a)
         axes = axes_of(name, axis, node)
+        node = cast(node, _accumulator(op, name, node.dtype))
         return Tensor(op(node, axes=axes, keepdims=bool(keepdims)))
 
     function.__name__ = function.__qualname__ = name
@@ -56,22 +63,29 @@ def _reduction(op: Op, name: str) -> Callable[..., Tensor]:
     return at_user_line(function)
 
 
+@cache
+def _accumulator(op: Op, name: str, dtype: DType) -> DType:
+    """The dtype that NumPy reduces in: sums and products of small integers are 64 bits wide."""
+    counterpart = getattr(np, name, None)
+    keeps_dtype = op.infer([TensorType(float32, (1,))], ReductionAttrs((0,))).dtype == float32
+    if counterpart is None or not keeps_dtype:
+        return dtype
+    return DType.of(counterpart(np.ones(1, dtype.numpy)).dtype)
+
+
 @public
 def mean(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean along `axis`; of integers and booleans in f64."""
     tensor = as_floats(a)
     axes = axes_of("mean", axis, tensor.node)
-    count = 1
-    for reduced in axes:
-        count *= tensor.shape[reduced]
-    return tensor.sum(axes, keepdims) / count
+    return tensor.sum(axes, keepdims) / math.prod(tensor.shape[reduced] for reduced in axes)
 
 
 @public
 def logsumexp(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(a))), without overflow: the largest element is taken out first."""
-    shifted, largest, axes = _shifted("logsumexp", a, axis)
-    result = FUNCTIONS["log"](FUNCTIONS["exp"](shifted).sum(axes, True)) + largest
+    shifted, shift, axes = _shifted("logsumexp", a, axis)
+    result = apply(ops.log, apply(ops.exp, shifted).sum(axes, True)) + shift
     return result if keepdims else result.squeeze(axes)
 
 
@@ -79,7 +93,7 @@ def logsumexp(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tenso
 def softmax(a: TensorLike, axis: Axis = -1) -> Tensor:
     """exp(a) / sum(exp(a)) along `axis`, without overflow."""
     shifted, _, axes = _shifted("softmax", a, axis)
-    powers = FUNCTIONS["exp"](shifted)
+    powers = apply(ops.exp, shifted)
     return powers / powers.sum(axes, True)
 
 
@@ -87,21 +101,22 @@ def softmax(a: TensorLike, axis: Axis = -1) -> Tensor:
 def log_softmax(a: TensorLike, axis: Axis = -1) -> Tensor:
     """log(softmax(a)) along `axis`, without overflow and without the logarithm of zero."""
     shifted, _, axes = _shifted("log_softmax", a, axis)
-    return shifted - FUNCTIONS["log"](FUNCTIONS["exp"](shifted).sum(axes, True))
+    return shifted - apply(ops.log, apply(ops.exp, shifted).sum(axes, True))
 
 
 def as_floats(a: TensorLike) -> Tensor:
     """A float tensor as it is; integers and booleans as f64, as NumPy's float functions do."""
     tensor = as_tensor(a)
-    return tensor if tensor.dtype.is_float else Tensor(build.cast(tensor.node, float64))
+    return tensor if tensor.dtype.is_float else Tensor(cast(tensor.node, float64))
 
 
 def _shifted(name: str, a: TensorLike, axis: Axis) -> tuple[Tensor, Tensor, tuple[int, ...]]:
     """`a` less its largest element along the axes, that element, and the axes.
 
-    The maximum is a constant for differentiation: the results do not depend on it.
+    Infinities are not taken out. The results do not depend on what is, so it has no gradient.
     """
     tensor = as_floats(a)
     axes = axes_of(name, axis, tensor.node)
     largest = tensor.max(axes, True)
-    return tensor - largest, largest, axes
+    shift = apply(ops.stop_gradient, where(abs(largest) < math.inf, largest, 0))
+    return tensor - shift, shift, axes

@@ -16,6 +16,7 @@ from graphc.ir.ops import (
     layout,
     reduction,
     selection,
+    slicing,
     source,
     transcendental,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "layout",
     "reduction",
     "selection",
+    "slicing",
     "source",
     "transcendental",
 ]

@@ -94,7 +94,7 @@ def _apply(
 
 def constant(array: object) -> Node:
     """A constant node that holds a copy of an array (or anything `np.asarray` takes)."""
-    return ops.constant(value=ConstantValue(np.array(array)))
+    return ops.constant(value=ConstantValue(np.asarray(array)))
 
 
 def scalar(value: Number, dtype: DType) -> Node:

@@ -54,21 +54,11 @@ def elementwise(
         shape = broadcast_shapes(name, [operand.shape for operand in types])
         return TensorType(result(types[-1].dtype, attrs), shape)
 
-    vjp: VJP | NoGradient = NO_GRADIENT
-    jvp: JVP | NoGradient = NO_GRADIENT
+    rules: dict[str, Any] = {"vjp": NO_GRADIENT, "jvp": NO_GRADIENT}
     if not isinstance(partials, NoGradient):
-        vjp, jvp = vjp_from(partials), jvp_from(partials)
-    return register(
-        Op(
-            name=name,
-            family=Family.ELEMENTWISE,
-            operands=operands,
-            infer=infer,
-            vjp=fields.pop("vjp", vjp),
-            jvp=fields.pop("jvp", jvp),
-            **fields,
-        )
-    )
+        rules = {"vjp": vjp_from(partials), "jvp": jvp_from(partials)}
+    common = {"name": name, "family": Family.ELEMENTWISE, "operands": operands, "infer": infer}
+    return register(Op(**{**common, **rules, **fields}))
 
 
 def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
@@ -166,9 +156,8 @@ def reduction(
                 operand=0,
                 detail=f"which has no elements along axes {list(attrs.axes)}",
             )
-        return TensorType(
-            result(operand.dtype), reduced_shape(operand.shape, attrs.axes, attrs.keepdims)
-        )
+        shape = reduced_shape(operand.shape, attrs.axes, attrs.keepdims)
+        return TensorType(result(operand.dtype), shape)
 
     return register(
         Op(

@@ -44,6 +44,13 @@ def draw(rng: np.random.Generator, dtype: DType, shape: Shape, domain: Domain = 
     return rng.integers(first, int(high) + 1, shape).astype(dtype.numpy)
 
 
+def drawn(
+    shape: Shape, domain: Domain = (-2, 2)
+) -> Callable[[np.random.Generator, DType], tuple[Array, ...]]:
+    """One operand of a shape, as `Sample.arrays` wants it."""
+    return lambda rng, dtype: (draw(rng, dtype, shape, domain),)
+
+
 def edges_of(dtype: DType, floats: Sequence[float] = EDGES, extremes: bool = True) -> Array:
     """The edge cases of a dtype: zeros, ones, infinities, NaN, subnormals, largest, smallest."""
     if dtype.kind == "bool":
@@ -112,16 +119,16 @@ def refused_pair() -> Sample:
 
 
 def refused_dtypes(dtypes: Sequence[DType], arity: int) -> list[Sample]:
-    """Operands of each of three dtypes that an op does not take."""
-    return [
-        Sample(
-            lambda rng, dtype, other=other: (draw(rng, other, (3,)),) * arity,  # type: ignore[misc]
+    """Operands of each of three dtypes, where an op does not take it."""
+
+    def sample(wrong: DType) -> Sample:
+        return Sample(
+            lambda rng, dtype: (draw(rng, wrong, (3,)),) * arity,
             refuse=DTypeError,
-            label=f"of {other}",
+            label=f"of {wrong}",
         )
-        for other in (bool_, int32, float32)
-        if other not in dtypes
-    ]
+
+    return [sample(wrong) for wrong in (bool_, int32, float32) if wrong not in dtypes]
 
 
 def reduction_samples(*, empty: bool = True, flat: bool = False) -> tuple[Sample, ...]:
@@ -139,7 +146,7 @@ def reduction_samples(*, empty: bool = True, flat: bool = False) -> tuple[Sample
                 nothing = any(shape[axis] == 0 for axis in axes)
                 samples.append(
                     Sample(
-                        _drawn(shape),
+                        drawn(shape),
                         {"axes": axes, "keepdims": bool(count % 2)},
                         refuse=ShapeError if nothing and not empty else None,
                         label=f"{shape} over {axes}",
@@ -159,7 +166,7 @@ def reduction_samples(*, empty: bool = True, flat: bool = False) -> tuple[Sample
 def refused_axes() -> tuple[Sample, ...]:
     """Axes that a matrix does not have, or has but not so often."""
     return tuple(
-        Sample(_drawn((2, 3)), {"axes": axes}, refuse=AttributeValueError, label=f"over {axes}")
+        Sample(drawn((2, 3)), {"axes": axes}, refuse=AttributeValueError, label=f"over {axes}")
         for axes in ((2,), (-1,), (0, 0), (1, 0))
     )
 
@@ -169,8 +176,4 @@ def shape_sample(
 ) -> Sample:
     """One operand of this shape, with these attributes."""
     entries = " ".join(f"{name} {value}" for name, value in attrs.items())
-    return Sample(_drawn(shape), attrs, refuse=refuse, label=f"{shape} {entries}")
-
-
-def _drawn(shape: Shape) -> Callable[[np.random.Generator, DType], tuple[Array, ...]]:
-    return lambda rng, dtype: (draw(rng, dtype, shape, (-2, 2)),)
+    return Sample(drawn(shape), attrs, refuse=refuse, label=f"{shape} {entries}")

@@ -20,6 +20,7 @@ from graphc.ir.ops.samples import (
     BROADCASTS,
     SHAPES,
     draw,
+    drawn,
     edges_of,
     elementwise_samples,
     refused_dtypes,
@@ -159,7 +160,7 @@ def _cast_samples() -> tuple[Sample, ...]:
     specified result."""
     shaped = [
         Sample(
-            lambda rng, dtype, shape=shape: (draw(rng, dtype, shape, (0, 4)),),  # type: ignore[misc]
+            drawn(shape, (0, 4)),
             {"dtype": target},
             label=f"{shape} to {target}",
             differentiable=target == float64,

@@ -19,8 +19,7 @@ from graphc.ir.types import DType, TensorType
 class ConstantValue:
     """An immutable array compared by content.
 
-    Takes over `array` without a copy when it is already contiguous and of native byte order, and
-    makes it read-only. Raises `KeyError` for a dtype graphc has no type for.
+    Keeps a copy of `array`. Raises `KeyError` for a dtype graphc has no type for.
 
     >>> ConstantValue(np.float32([0.0])) == ConstantValue(np.float32([-0.0]))
     False
@@ -28,7 +27,7 @@ class ConstantValue:
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
         self.type = TensorType(DType.of(array.dtype), array.shape)
-        self.array = np.require(array, self.type.dtype.numpy, "C").reshape(array.shape)
+        self.array = np.array(array, self.type.dtype.numpy, order="C")
         self.array.flags.writeable = False
 
     @cached_property

@@ -10,7 +10,7 @@ from __future__ import annotations
 from graphc.ir.build import broadcast, constant
 from graphc.ir.graph import Graph, Node
 from graphc.ir.interpreter import apply
-from graphc.ir.ops import layout
+from graphc.ir.ops import layout, source
 from graphc.ir.passes.rewriter import Observer, rewrite_graph
 from graphc.ir.passes.rules import RuleSet, rule
 from graphc.ir.passes.terms import constant_array
@@ -27,15 +27,19 @@ def fold(graph: Graph, observer: Observer | None = None) -> Graph:
     return rewrite_graph(graph, FOLD_RULES, observer)
 
 
-def _folded(node: Node) -> Node | None:
-    arrays = [constant_array(operand) for operand in node.operands]
-    known = [array for array in arrays if array is not None]
-    size = node.type.size
-    if len(known) < len(arrays) or size > min(LARGEST, max(SMALL, *(a.size for a in known))):
-        return None
-    if node.op is layout.broadcast_to:
-        return None
-    return constant(apply(node, known).astype(node.dtype.numpy))
+def _is_foldable(node: Node) -> bool:
+    """Whether all operands are constants and the result is no larger than it may be. Broadcast
+    constants stay as they are, since repeating elements costs nothing."""
+    if any(operand.op is not source.constant for operand in node.operands):
+        return False
+    largest = max((operand.type.size for operand in node.operands), default=0)
+    small = node.type.size <= min(LARGEST, max(SMALL, largest))
+    return small and node.op is not layout.broadcast_to
+
+
+def _folded(node: Node) -> Node:
+    arrays = [array for array in map(constant_array, node.operands) if array is not None]
+    return constant(apply(node, arrays).astype(node.dtype.numpy))
 
 
 def _scalar_broadcast(node: Node) -> Node | None:
@@ -56,24 +60,33 @@ FOLD_RULES = RuleSet(
             _scalar_broadcast,
             "x:f32[3]; [2, 2] -> broadcast_to(2, shape=(2,))",
         ),
-        rule("fold-elementwise", "elementwise(...)", _folded, "x:f32[3]; add(2, 3) -> 5"),
+        rule(
+            "fold-elementwise",
+            "elementwise(..., constant)",
+            _folded,
+            "x:f32[3]; add(2, 3) -> 5",
+            _is_foldable,
+        ),
         rule(
             "fold-reduction",
-            "reduction(...)",
+            "reduction(..., constant)",
             _folded,
             "x:f32[3]; sum([1, 2], axes=(0,)) -> 3",
+            _is_foldable,
         ),
         rule(
             "fold-contraction",
-            "contraction(...)",
+            "contraction(..., constant)",
             _folded,
             "x:f32[3]; matmul([[1, 2]], [[3], [4]]) -> [[11]]",
+            _is_foldable,
         ),
         rule(
             "fold-layout",
-            "layout(...)",
+            "layout(..., constant)",
             _folded,
             "x:f32[3]; reshape([1, 2], shape=(2, 1)) -> [[1], [2]]",
+            _is_foldable,
         ),
     ]
 )

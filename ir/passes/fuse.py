@@ -2,17 +2,19 @@
 
 The fusion rules are few, so that a reader can predict them:
 
-1. A node joins the kernel that makes the last of its operands, if it fits that kernel's loops;
-   otherwise it begins a kernel of its own. So kernels are always in an order that can be run.
+1. A node joins a kernel that makes one of its operands, the latest whose loops it fits, unless
+   another operand needs that kernel to have run; otherwise it begins a kernel of its own.
 2. A kernel loops over one space, its domain. An elementwise node fits if it has the domain's
    shape and reads the kernel's own values at the element being computed. A reduction fits if it
    reduces the domain, over the axes that the kernel reduces already or none yet. What is computed
    of a reduction's result, at the shape without those axes, fits too.
-3. A matrix product begins a kernel; elementwise nodes of its result's shape are its epilogue.
-4. A kernel of elementwise nodes that only feeds one matrix product dissolves into its prologue.
-5. Moves of data, positions and cheap arithmetic are written again in each kernel that uses them
+3. Two kernels that turn out to loop over the same space, one of which reads the other only at the
+   element being computed, become one (`merge`).
+4. A matrix product begins a kernel; elementwise nodes of its result's shape are its epilogue.
+5. A kernel of elementwise nodes that only feeds one matrix product dissolves into its prologue.
+6. Moves of data, positions and cheap arithmetic are written again in each kernel that uses them
    (`inline`).
-6. A kernel that updates a parameter runs after those that read it, and writes in place (`order`).
+7. A kernel that updates a parameter runs after those that read it, and writes in place (`order`).
 
 Owns `fuse`. Imports `ir` only. Invariant: every node that is neither a source nor a view is in
 exactly one kernel.
@@ -26,7 +28,8 @@ from graphc.ir.graph import Graph, Node, Update, rewrite, with_operands
 from graphc.ir.op import Family
 from graphc.ir.ops import OPS
 from graphc.ir.passes.grouping import Grouping, Kernel
-from graphc.ir.passes.inline import choose_inlined, is_view
+from graphc.ir.passes.inline import Inlining, choose_inlined, is_view
+from graphc.ir.passes.merge import merge_kernels
 from graphc.ir.passes.order import order_kernels
 
 
@@ -34,12 +37,18 @@ def fuse(graph: Graph) -> Graph:
     """The same program with its nodes in kernels, in the order in which they run."""
     graph = _with_stored_views(_with_own_outputs(graph))
     inlining = choose_inlined(graph)
-    grouping = Grouping(graph, inlining)
+    grouping = _group(graph, inlining)
     prologues = _prologues(graph, grouping)
     if prologues:
         dissolved = frozenset(node for kernel in prologues for node in kernel.nodes)
-        grouping = Grouping(graph, replace(inlining, inlined=inlining.inlined | dissolved))
+        grouping = _group(graph, replace(inlining, inlined=inlining.inlined | dissolved))
     return order_kernels(graph, grouping)
+
+
+def _group(graph: Graph, inlining: Inlining) -> Grouping:
+    grouping = Grouping(graph, inlining)
+    merge_kernels(grouping)
+    return grouping
 
 
 def _with_own_outputs(graph: Graph) -> Graph:

@@ -1,7 +1,7 @@
 """Assign nodes to kernels, one after the other.
 
-Owns `Kernel` and `group_nodes`, the first two of the fusion rules that `fuse` documents. Imports
-`ir` only. Invariant: a kernel reads only what kernels before it, or itself, have made.
+Owns `Kernel` and `Grouping`, the first two of the fusion rules that `fuse` documents. Imports `ir`
+only. Invariant: kernels do not depend on one another in a circle.
 """
 
 from __future__ import annotations
@@ -18,17 +18,30 @@ from graphc.ir.passes.inline import Inlining, Read, is_stored_source, reads_of
 MAX_NODES = 64
 """Most nodes computed by one kernel; bounds its compile time and its register pressure."""
 
+MAX_SEARCH = 64
+"""Most kernels looked at before a node is held to depend on a kernel it might join; keeps fusion
+linear in the size of the graph."""
+
 
 @dataclass(eq=False)
 class Kernel:
-    """A kernel being put together: its loops, its nodes in order, why it was begun."""
+    """A kernel being put together: its loops, its nodes in order, why it was begun.
+
+    `reason` has a place, `{}`, for the name of the kernel that it speaks of, `because_of`.
+    """
 
     order: int
     domain: Domain
     reason: str
+    because_of: Kernel | None = None
     contraction: Node | None = None
     nodes: dict[Node, AccessMap] = field(default_factory=dict)
     """Each node with where it is in the domain."""
+    sources: set[Kernel] = field(default_factory=set)
+    """Other kernels whose results this one reads."""
+    users: set[Kernel] = field(default_factory=set)
+    """Other kernels that read this one's results."""
+    merged_into: Kernel | None = None
 
     @property
     def shape(self) -> str:
@@ -69,48 +82,79 @@ class Grouping:
 
     def _place(self, node: Node) -> None:
         self.reads[node] = reads_of(node, self.inlining)
-        last = max(self.kernels_read(node), key=lambda kernel: kernel.order, default=None)
-        reason = "reads no other kernel" if last is None else self._misfit(node, last)
-        if last is None or reason:
-            last = Kernel(len(self.kernels), _domain_begun_by(node), reason)
+        read = set(self.kernels_read(node))
+        kernel, reason, because_of = self._fitting(node, read)
+        if kernel is None:
+            kernel = Kernel(len(self.kernels), _domain_begun_by(node), reason, because_of)
             if node.op.family is Family.CONTRACTION:
-                last.contraction, last.reason = node, "matrix product"
-            self.kernels.append(last)
+                kernel.contraction = node
+            self.kernels.append(kernel)
         elif node.op.family is Family.REDUCTION:
-            last.domain = Domain.reducing(node)
-        place = last.domain.coordinates(node.shape)
+            kernel.domain = Domain.reducing(node)
+        place = kernel.domain.coordinates(node.shape)
         assert place is not None
-        last.nodes[node] = place
-        self.home[node] = last
+        kernel.nodes[node] = place
+        self.home[node] = kernel
+        for source in read - {kernel}:
+            source.users.add(kernel)
+            kernel.sources.add(source)
+
+    def _fitting(self, node: Node, read: set[Kernel]) -> tuple[Kernel | None, str, Kernel | None]:
+        """The latest of the kernels read that a node fits; or none, and why not which."""
+        if node.op.family is Family.CONTRACTION:
+            return None, "matrix product", None
+        latest = sorted(read, key=lambda kernel: -kernel.order)
+        reasons = []
+        for kernel in latest:
+            reason = self._misfit(node, kernel)
+            if not reason and leads_to(kernel, read - {kernel}):
+                reason = "needs elsewhere what {} makes"
+            if not reason:
+                return kernel, "", None
+            reasons.append(reason)
+        return (None, reasons[0], latest[0]) if reasons else (None, "reads no other kernel", None)
 
     def _misfit(self, node: Node, kernel: Kernel) -> str:
-        """Why a node cannot be computed in a kernel; "" if it can."""
-        name = f"k{kernel.order}"
+        """Why a node cannot be computed in a kernel, called `{}`; "" if it can."""
         if len(kernel.nodes) >= MAX_NODES:
-            return f"{name} has {MAX_NODES} nodes"
+            return f"{{}} has {MAX_NODES} nodes"
         domain = kernel.domain
-        if node.op.family is Family.CONTRACTION:
-            return "matrix product"
         if node.op.family is Family.REDUCTION:
             if kernel.contraction is not None:
-                return f"reduces the matrix product of {name}"
+                return "reduces the matrix product of {}"
             wanted = Domain.reducing(node)
             if domain.shape != wanted.shape or domain.reduced not in (None, wanted.reduced):
-                return f"reduces other axes than {name} loops over"
+                return "reduces other axes than {} loops over"
             place: AccessMap | None = wanted.coordinates(domain.shape)
         else:
             place = domain.coordinates(node.shape)
         if place is None:
-            return f"has another shape than {name}"
+            return "has another shape than {}"
         for read, mapping in self.reads[node]:
             if self.home.get(self.inlining.base(read)) is not kernel:
                 continue
             if read in self.inlining.views:
-                return f"reads {name} reshaped"
+                return "reads {} reshaped"
             at = None if mapping is None else compose(mapping, place)
             if at is None or not same_place(at, kernel.nodes[read], read.shape):
-                return f"reads other elements of {name} than the one it is at"
+                return "reads other elements of {} than the one it is at"
         return ""
+
+
+def leads_to(kernel: Kernel, others: set[Kernel], *, but_not_directly: bool = False) -> bool:
+    """Whether any of `others` depends on `kernel` (through a third), or might for all that a
+    short search tells."""
+    if not others:
+        return False
+    seen = {kernel}
+    pending = list(kernel.users - others) if but_not_directly else [kernel]
+    while pending:
+        for user in pending.pop().users - seen:
+            if user in others or len(seen) >= MAX_SEARCH:
+                return True
+            seen.add(user)
+            pending.append(user)
+    return False
 
 
 def _domain_begun_by(node: Node) -> Domain:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from graphc.ir.build import broadcast, full, ops, reshape
+from graphc.ir.build import Expression, broadcast, full, ops, reshape
 from graphc.ir.graph import Node
 from graphc.ir.ops import layout
 from graphc.ir.passes.rules import RuleSet, rule
@@ -20,13 +20,18 @@ from graphc.ir.types import Shape
 _Axes = tuple[int, ...]
 
 
-def _before_broadcasting(node: Node) -> Node | None:
+def _before_broadcasting(node: Node) -> Node:
     """The same op on what its operands were before they were broadcast."""
     operands = tuple(
         operand.operands[0] if operand.op is layout.broadcast_to else operand
         for operand in node.operands
     )
-    return None if operands == node.operands else node.op.build(operands, node.attrs)
+    return node.op.build(operands, node.attrs)
+
+
+def _moved_scalar(node: Node, x: Node) -> Node | None:
+    """Moving equal elements about changes no more than their shape."""
+    return broadcast(reshape(x, ()), node.shape) if x.type.size == 1 else None
 
 
 def _transpose_once(node: Node, x: Node, p: _Axes, q: _Axes) -> Node:
@@ -49,6 +54,13 @@ def _whole_slice(node: Node, x: Node, start: _Axes, step: _Axes) -> Node | None:
 def _unreduced(node: Node, x: Node, axes: _Axes) -> Node | None:
     """Reducing one element gives that element."""
     return reshape(x, node.shape) if all(x.shape[axis] == 1 for axis in axes) else None
+
+
+def _sum_of_one(node: Node, x: Node, axes: _Axes) -> Node | None:
+    """0 + x, which is x but for the sign of -0.0."""
+    if any(x.shape[axis] != 1 for axis in axes):
+        return None
+    return (Expression(reshape(x, node.shape)) + 0).node
 
 
 def _sum_of_equals(node: Node, x: Node, axes: _Axes) -> Node | None:
@@ -74,7 +86,7 @@ LAYOUT_RULES = RuleSet(
     [
         rule(
             "elementwise-broadcast",
-            "elementwise(...)",
+            "elementwise(..., broadcast_to)",
             _before_broadcasting,
             "x:f32[2,3] y:f32[3]; add(x, broadcast_to(y, shape=(2, 3))) -> add(x, y)",
         ),
@@ -129,6 +141,26 @@ LAYOUT_RULES = RuleSet(
             "x:f32[9]; slice(slice(x, start=(8,), step=(-2,), shape=(4,)),"
             " start=(1,), step=(2,), shape=(2,)) -> slice(x, start=(6,), step=(-4,), shape=(2,))",
         ),
+        *(
+            rule(
+                f"{name}-scalar",
+                f"{name}(broadcast_to(x))",
+                _moved_scalar,
+                f"x:f32[]; {name}(broadcast_to(x, shape=(2, 3)), {attrs})"
+                " -> broadcast_to(x, shape=(3, 2))",
+            )
+            for name, attrs in (
+                ("reshape", "shape=(3, 2)"),
+                ("transpose", "perm=(1, 0)"),
+            )
+        ),
+        rule(
+            "slice-scalar",
+            "slice(broadcast_to(x))",
+            _moved_scalar,
+            "x:f32[]; slice(broadcast_to(x, shape=(3,)), start=(1,), step=(1,), shape=(2,))"
+            " -> broadcast_to(x, shape=(2,))",
+        ),
         rule(
             "pad-nothing",
             "pad(x, low=low, high=high)",
@@ -148,7 +180,13 @@ LAYOUT_RULES = RuleSet(
                 _unreduced,
                 f"x:f32[2,1]; {name}(x, axes=(1,)) -> reshape(x, shape=(2,))",
             )
-            for name in ("sum", "prod", "max", "min")
+            for name in ("prod", "max", "min")
+        ),
+        rule(
+            "sum-one",
+            "sum(x, axes=axes)",
+            _sum_of_one,
+            "x:f32[2,1]; sum(x, axes=(1,)) -> add(reshape(x, shape=(2,)), 0)",
         ),
         rule(
             "sum-equals",

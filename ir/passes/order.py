@@ -126,6 +126,7 @@ class _Writer:
         self.stored = {node: node for node in self.nodes}
         self.groups: list[KernelGroup] = []
         self._copied: set[Node] = set()
+        self._names: dict[Kernel, str] = {}
         self._views: dict[Node, list[Node]] = {}
         for node in graph.nodes:
             if node in self.inlining.views:
@@ -144,7 +145,8 @@ class _Writer:
             local[node] = copy
             if node in kernel.nodes:
                 self.stored[node] = copy
-        self._append(kernel.shape, tuple(local.values()), kernel.reason)
+        self._append(kernel.shape, tuple(local.values()), self._reason(kernel))
+        self._names[kernel] = self.groups[-1].name
         for node in kernel.nodes:
             self._write_views(node)
 
@@ -152,6 +154,14 @@ class _Writer:
         copy = OPS["copy"](node, name=node.name)
         self._append("map", (copy,), reason)
         return copy
+
+    def _reason(self, kernel: Kernel) -> str:
+        other = kernel.because_of
+        while other is not None and other.merged_into is not None:
+            other = other.merged_into
+        if other is None or other not in self._names:
+            return kernel.reason.format("another kernel")
+        return kernel.reason.format(self._names[other])
 
     def _append(self, shape: str, nodes: tuple[Node, ...], reason: str) -> None:
         self.nodes += nodes

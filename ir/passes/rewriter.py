@@ -51,7 +51,8 @@ class Rewriter:
         nodes = list(nodes)
         self._limit = self.hits + _HITS_PER_NODE * (len(nodes) + 1)
         for node in nodes:
-            self._normalize(node)
+            if node not in self._normal:
+                self._normalize(node)
         return {node: self._normal[node] for node in nodes}
 
     def _normalize(self, node: Node) -> None:
@@ -96,7 +97,7 @@ class Rewriter:
     def _apply(self, node: Node) -> Node | None:
         if self.hits >= self._limit:
             return None
-        for rule in self._rules.rules_of(node.op):
+        for rule in self._rules.candidates(node):
             result = rule.apply(node, self._opaque)
             if result is None:
                 continue

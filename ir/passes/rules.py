@@ -8,7 +8,7 @@ Invariant: a rule never changes the type of what it replaces, and unless it is t
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +20,14 @@ from graphc.ir.graph import Node
 from graphc.ir.location import Location, provenance
 from graphc.ir.op import Op
 from graphc.ir.ops.source import input
-from graphc.ir.passes.terms import Application, Term, build, matches, parse_term
+from graphc.ir.passes.terms import (
+    Application,
+    Term,
+    build,
+    matches,
+    needed_operands,
+    parse_term,
+)
 from graphc.ir.types import DTYPES_BY_NAME, TensorType
 
 Result = Callable[..., Node | None]
@@ -138,22 +145,30 @@ def rule(
 
 
 class RuleSet:
-    """Rules that are looked up by the op at the root of their pattern, tried in their order."""
+    """Rules, looked up by what a node and its operands are, tried in their order."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
-        self._by_op: dict[Op, tuple[Rule, ...]] = {}
+        self._by_op: dict[Op, list[tuple[Rule, list[frozenset[str]]]]] = {}
 
     def __add__(self, other: RuleSet) -> RuleSet:
         return RuleSet(self.rules + other.rules)
 
-    def rules_of(self, op: Op) -> tuple[Rule, ...]:
-        """The rules whose pattern begins with `op` or its family."""
-        if op not in self._by_op:
-            self._by_op[op] = tuple(
-                rule for rule in self.rules if rule.term.op in (op.name, op.family.value)
-            )
-        return self._by_op[op]
+    def candidates(self, node: Node) -> Iterator[Rule]:
+        """The rules that may apply, judged by the node's op and those of its operands."""
+        rules = self._by_op.get(node.op)
+        if rules is None:
+            names = (node.op.name, node.op.family.value)
+            rules = self._by_op[node.op] = [
+                (rule, needed_operands(rule.term)) for rule in self.rules if rule.term.op in names
+            ]
+        present = {operand.op.name for operand in node.operands}
+        for rule, needs in rules:
+            for names in needs:
+                if present.isdisjoint(names):
+                    break
+            else:
+                yield rule
 
 
 def _fit(result: Node | None, node: Node) -> Node | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from graphc.ir.build import Expression, broadcast, kept_shape, ops, reshape
@@ -16,7 +17,7 @@ from graphc.ir.graph import Graph, Node, topological
 from graphc.ir.op import Family
 from graphc.ir.ops import reduction
 from graphc.ir.passes.rewriter import Observer, Rewriter, rewrite_graph
-from graphc.ir.passes.rules import Result, Rule, RuleSet, rule
+from graphc.ir.passes.rules import RuleSet, rule
 from graphc.ir.passes.terms import matches, parse_term
 
 
@@ -133,9 +134,7 @@ def _is_declared(node: Node, **bound: Any) -> bool:
     return node.origin is None
 
 
-def _stable(name: str, pattern: str, result: str | Result, example: str) -> Rule:
-    """A value-changing rule for nodes as the user declared them."""
-    return rule(name, pattern, result, example, _is_declared, value_changing=True)
+_stable = partial(rule, guard=_is_declared, value_changing=True)
 
 
 _SHIFT = (
@@ -205,18 +204,10 @@ _SOFTMAX_RULES = [
 ]
 
 _SIGMOID_RULES = [
-    _stable(
-        "sigmoid-by-hand", "div(1, add(1, exp(neg(x))))", "sigmoid(x)", "x:f32[3]"
-    ),
-    _stable(
-        "sigmoid-by-power", "pow(add(1, exp(neg(x))), -1)", "sigmoid(x)", "x:f32[3]"
-    ),
-    _stable(
-        "sigmoid-of-negative", "div(1, add(1, exp(x)))", "sigmoid(neg(x))", "x:f32[3]"
-    ),
-    _stable(
-        "sigmoid-quotient", "div(exp(x), add(1, exp(x)))", "sigmoid(x)", "x:f32[3]"
-    ),
+    _stable("sigmoid-by-hand", "div(1, add(1, exp(neg(x))))", "sigmoid(x)", "x:f32[3]"),
+    _stable("sigmoid-by-power", "pow(add(1, exp(neg(x))), -1)", "sigmoid(x)", "x:f32[3]"),
+    _stable("sigmoid-of-negative", "div(1, add(1, exp(x)))", "sigmoid(neg(x))", "x:f32[3]"),
+    _stable("sigmoid-quotient", "div(exp(x), add(1, exp(x)))", "sigmoid(x)", "x:f32[3]"),
     _stable(
         "div-by-logistic",
         "div(y, add(1, exp(neg(x))))",
@@ -242,9 +233,7 @@ _SIGMOID_RULES = [
         "log(sigmoid(neg(x)))",
         "x:f32[3]",
     ),
-    _stable(
-        "softplus", "log1p(exp(x))", _softplus, f"x:f32[3]; log1p(exp(x)) -> {_SOFTPLUS}"
-    ),
+    _stable("softplus", "log1p(exp(x))", _softplus, f"x:f32[3]; log1p(exp(x)) -> {_SOFTPLUS}"),
 ]
 
 _LOGARITHM_RULES = [

@@ -4,9 +4,9 @@ Owns `Term`, its parser, its matcher and its builder. Imports `ir.graph`, `ir.op
 Invariant: a term only names ops and families that exist, and matching never looks inside an
 opaque node.
 
-    mul(x, 1)                       an op, a variable, a constant all of whose elements are 1
-    sum(exp(x), axes=a)             `a` takes the value of the attribute
-    elementwise(...)                any node of a family, with any operands
+    mul(x, 1)                an op, a variable, a constant all of whose elements are 1
+    sum(exp(x), axes=a)      `a` takes the value of the attribute
+    layout(..., constant)    at the root: a family, on any operands, a constant among them
 """
 
 from __future__ import annotations
@@ -48,15 +48,17 @@ class Literal:
 
 @dataclass(frozen=True)
 class Application:
-    """An op, or any op of a family, on operands; None stands for any operands.
+    """An op, or at the root any op of a family, on operands.
 
-    `attrs` pairs an attribute's name with the name it binds or the value it must have;
-    attributes that are not mentioned may have any value.
+    None as operands stands for any, among which must be one made by each of the ops `among`.
+    `attrs` pairs an attribute's name with the name it binds or the value it must have; attributes
+    that are not mentioned may have any value.
     """
 
     op: str
     operands: tuple[Term, ...] | None
     attrs: tuple[tuple[str, Variable | Literal], ...] = ()
+    among: tuple[str, ...] = ()
 
 
 Term = Variable | Literal | Application
@@ -97,6 +99,17 @@ def matches(
             yield bindings
     elif _fits_head(pattern, node, bindings):
         yield from _match_operands(pattern, node, opaque, bindings)
+
+
+def needed_operands(pattern: Application) -> list[frozenset[str]]:
+    """Sets of ops, of each of which one must make an operand of whatever matches."""
+    needed = [frozenset((op,)) for op in pattern.among]
+    for part in pattern.operands or ():
+        if isinstance(part, Literal):
+            needed.append(frozenset(("constant", "broadcast_to")))
+        elif isinstance(part, Application):
+            needed.append(frozenset((part.op,)))
+    return needed
 
 
 def build(term: Term, bindings: Bindings, dtype: DType) -> Node:
@@ -159,8 +172,9 @@ def _term(tree: ast.expr) -> Term:
         )
         for keyword in tree.keywords
     )
-    if [ast.unparse(argument) for argument in tree.args] == ["..."]:
-        return Application(head, None, attrs)
+    first, *others = [ast.unparse(argument) for argument in tree.args] or [""]
+    if first == "...":
+        return Application(head, None, attrs, tuple(others))
     return Application(head, tuple(_term(argument) for argument in tree.args), attrs)
 
 
@@ -183,13 +197,9 @@ def _is_literal(node: Node, expected: float | int | bool) -> bool:
     return bool(value == expected)
 
 
-def _names(pattern: Application, node: Node) -> bool:
-    return pattern.op in (node.op.name, node.op.family.value)
-
-
 def _fits_head(pattern: Application, node: Node, bindings: dict[str, Any]) -> bool:
     """Whether op and attributes fit; binds the attributes."""
-    if not _names(pattern, node):
+    if pattern.op not in (node.op.name, node.op.family.value):
         return False
     for key, expected in pattern.attrs:
         value = getattr(node.attrs, key)
@@ -206,7 +216,8 @@ def _match_operands(
     pattern: Application, node: Node, opaque: Collection[Node], bindings: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     if pattern.operands is None:
-        yield bindings
+        if {operand.op.name for operand in node.operands}.issuperset(pattern.among):
+            yield bindings
         return
     if len(pattern.operands) != len(node.operands):
         return
@@ -215,7 +226,7 @@ def _match_operands(
         orders.append(node.operands[::-1])
     for operands in orders:
         if any(
-            isinstance(part, Application) and (operand in opaque or not _names(part, operand))
+            isinstance(part, Application) and (part.op != operand.op.name or operand in opaque)
             for part, operand in zip(pattern.operands, operands, strict=True)
         ):
             continue

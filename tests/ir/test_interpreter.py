@@ -20,7 +20,8 @@ def step() -> Graph:
 
 
 def test_outputs_and_updates_by_name() -> None:
-    x, w = np.float32([[1, 2, 3], [4, 5, 6]]), np.float32([0.1, 0.2, 0.3])
+    x = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+    w = np.array([0.1, 0.2, 0.3], np.float32)
     results = interpret(step(), {"x": x, "w": w})
     np.testing.assert_allclose(results.outputs["y"], np.tanh(x * w), rtol=1e-6)
     np.testing.assert_array_equal(results.outputs["x"], x)
@@ -62,11 +63,11 @@ def test_a_chain_of_100_000_nodes() -> None:
 def test_a_given_value_stands_in_for_the_node() -> None:
     x = ops.input(type=TensorType(float32, (2,)), name="x")
     y = ops.exp(x)
-    (found,) = evaluate([ops.neg(y)], {y: np.float32([1, 2])})
+    (found,) = evaluate([ops.neg(y)], {y: np.array([1, 2], np.float32)})
     np.testing.assert_array_equal(found, [-1, -2])
 
 
 def test_ieee_results_raise_no_warnings() -> None:
-    x = constant(np.float32([0, -1, np.inf]))
+    x = constant(np.array([0, -1, np.inf], np.float32))
     (found,) = evaluate([ops.log(x)], {})
     np.testing.assert_array_equal(found, [-np.inf, np.nan, np.inf])

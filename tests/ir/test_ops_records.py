@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +36,7 @@ def operands_of(node: Node) -> list[Array]:
     return [operand.op.reference(**vars(operand.attrs)) for operand in node.operands]
 
 
-def by_dtype(*families: Family) -> Any:
+def by_dtype(*families: Family) -> pytest.MarkDecorator:
     """Parametrise over the records of some families, at the dtypes they take."""
     return pytest.mark.parametrize(
         ("op", "dtype"),

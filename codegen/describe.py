@@ -1,0 +1,81 @@
+"""Kernels as text for people: loops, schedule, accesses, body.
+
+Owns `describe_kernels`. Imports `ir` and `codegen`. Invariant: what is printed is read from the
+plans that code is generated from; nothing is worked out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+from graphc.codegen.loop_nest import Access, LoopNest
+from graphc.codegen.module import KernelPlan
+from graphc.ir.graph import Node
+
+
+def describe_kernels(kernels: Sequence[KernelPlan]) -> str:
+    """The loops of every kernel, in the order in which they run."""
+    return "\n".join("\n".join(_describe(kernel)) + "\n" for kernel in kernels)
+
+
+def _describe(kernel: KernelPlan) -> Iterator[str]:
+    group = kernel.group
+    yield f"kernel {group.name} {group.shape}  # {group.reason}"
+    if isinstance(kernel.loops, LoopNest):
+        yield from _describe_nest(kernel.loops)
+    else:
+        product = kernel.loops
+        axes = (*product.batch, product.rows, product.columns, product.depth)
+        loops = ", ".join(f"{axis.name} {axis.extent}" for axis in axes)
+        yield f"  loops     {loops}"
+        schedule = kernel.schedule
+        assert schedule is not None
+        settings = (f"{f.name} {getattr(schedule, f.name)}" for f in fields(schedule))
+        yield f"  schedule  {', '.join(settings)}"
+    yield f"  reads     {_names(kernel.reads)}"
+    yield f"  writes    {_names(kernel.writes)}"
+    if kernel.scratch_bytes:
+        yield f"  scratch   {kernel.scratch_bytes} bytes"
+    for node in group.nodes:
+        operands = ", ".join(f"%{o.name}" if o.name else f"({o.op.name})" for o in node.operands)
+        where = f"   # {node.loc}" if node.loc else ""
+        yield f"    %{node.name or '_'} = {node.op.name} {operands} : {node.type}{where}"
+
+
+def _describe_nest(nest: LoopNest) -> Iterator[str]:
+    schedule = nest.schedule
+    loops = [
+        f"{nest.axes[number].name} {rounds}" + _vectors(nest, number)
+        for reduced in (False, True)
+        for number, rounds in nest.loops(reduced=reduced)
+    ]
+    yield f"  loops     {', '.join(loops) or 'none'}"
+    yield (
+        f"  schedule  lanes {schedule.lanes}, unroll {schedule.unroll}, sweeps {len(nest.sweeps)}"
+    )
+    for access in nest.accesses:
+        yield f"  access    {_access(nest, access)}"
+
+
+def _vectors(nest: LoopNest, number: int) -> str:
+    schedule = nest.schedule
+    if number != schedule.lane_axis:
+        return ""
+    return f" by {schedule.unroll} x {schedule.lanes} lanes"
+
+
+def _access(nest: LoopNest, access: Access) -> str:
+    terms = [
+        axis.name if factor == 1 else f"{factor}*{axis.name}"
+        for axis, factor in zip(nest.axes, access.factors, strict=True)
+        if factor
+    ]
+    if access.indirect:
+        terms.append("index")
+    verb = "store" if access.write else "load"
+    return f"{verb} %{access.node.name or '_'}[{' + '.join(terms) or '0'}]"
+
+
+def _names(nodes: Sequence[Node]) -> str:
+    return ", ".join(f"%{node.name or '_'}: {node.type}" for node in nodes) or "nothing"

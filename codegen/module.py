@@ -1,0 +1,174 @@
+"""From a fused graph to one LLVM module: its kernels, and the step that runs them in order.
+
+Owns `KernelPlan`, `plan_kernels` and `emit_module`. Imports `ir` and `codegen`. Invariant: the
+text depends on the graph and the target alone, so equal graphs give equal objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from graphc.codegen.contraction import emit_contraction, scratch_bytes
+from graphc.codegen.emit import POINTER, Function, Module, Value, constant, index
+from graphc.codegen.evaluate import Buffer
+from graphc.codegen.guards import IndexGuard, guard_graph
+from graphc.codegen.loop_nest import LoopNest, build_loop_nest
+from graphc.codegen.loops import emit_loop_nest
+from graphc.codegen.operand import Contraction, matmul_contraction
+from graphc.codegen.target import Target
+from graphc.codegen.tiling import ContractionSchedule, schedule_contraction
+from graphc.ir.graph import Graph, KernelGroup, Node
+from graphc.ir.op import Family
+from graphc.ir.passes.fuse import fuse
+from graphc.ir.passes.inline import is_stored_source
+from graphc.ir.passes.plan_memory import MemoryPlan, Storage, plan_memory, stored_nodes
+from graphc.ir.types import int8, int32, row_major_strides
+
+
+@dataclass(frozen=True)
+class KernelPlan:
+    """One kernel before its code is written: what it reads and writes, and how it loops."""
+
+    group: KernelGroup
+    reads: tuple[Node, ...]
+    writes: tuple[Node, ...]
+    loops: LoopNest | Contraction
+    schedule: ContractionSchedule | None
+    scratch_bytes: int
+
+
+def plan_kernels(graph: Graph, target: Target) -> list[KernelPlan]:
+    """Choose loops and schedule of every kernel of a fused graph, in order."""
+    return [_plan_kernel(group, stored, target) for group, stored in stored_nodes(graph).items()]
+
+
+def _plan_kernel(group: KernelGroup, stored: Sequence[Node], target: Target) -> KernelPlan:
+    own = set(group.nodes)
+    reads = tuple(
+        dict.fromkeys(
+            operand
+            for node in group.nodes
+            for operand in node.operands
+            if operand not in own and _is_in_memory(operand)
+        )
+    )
+    writes = tuple(stored)
+    products = [node for node in group.nodes if node.op.family is Family.CONTRACTION]
+    if not products:
+        nest = build_loop_nest(group, stored, target)
+        return KernelPlan(group, reads, writes, nest, None, nest.scratch_bytes)
+    placeholder = Value("null", POINTER)
+    buffers = {node: _buffer(node, placeholder) for node in (*reads, *writes)}
+    contraction = replace(
+        matmul_contraction(products[0]), stores=tuple((node, buffers[node]) for node in writes)
+    )
+    schedule = schedule_contraction(contraction, buffers, target)
+    size = scratch_bytes(contraction, buffers, schedule)
+    return KernelPlan(group, reads, writes, contraction, schedule, size)
+
+
+def _is_in_memory(node: Node) -> bool:
+    return node.op.family is not Family.SOURCE or is_stored_source(node)
+
+
+def _buffer(node: Node, address: Value, written: bool = False) -> Buffer:
+    return Buffer(address, row_major_strides(node.shape), written)
+
+
+def emit_module(
+    symbol: str,
+    graph: Graph,
+    kernels: Sequence[KernelPlan],
+    memory: MemoryPlan,
+    guards: Sequence[IndexGuard],
+    target: Target,
+) -> str:
+    """The LLVM text of a whole step.
+
+    Defines `i32 @symbol(ptr buffers, ptr workspace)`. It returns 0, or k > 0 if guard k - 1 failed;
+    guards run before anything is written.
+    """
+    module = Module(f'"prefer-vector-width"="{target.vector_bits}"')
+    step = _StepWriter(module, symbol, graph, memory)
+    for number, guard in enumerate(guards):
+        _emit_guard(module, step, guard, number, target)
+    for kernel in kernels:
+        step.call(kernel, emit_kernel(module, f"{symbol}.{kernel.group.name}", kernel, memory))
+    step.function.raw("ret i32 0")
+    return module.text()
+
+
+def emit_kernel(module: Module, name: str, kernel: KernelPlan, memory: MemoryPlan) -> Function:
+    """Write the function of one kernel; its parameters are the addresses of what it touches."""
+    written = {memory.storage[node] for node in kernel.writes}
+    slots = _slots(kernel, memory)
+    parameters = {slot: Value(f"%buffer{i}", POINTER) for i, slot in enumerate(slots)}
+    scratch = [Value("%scratch", POINTER)] if kernel.scratch_bytes else []
+    function = module.function(name, [*parameters.values(), *scratch], "internal void")
+    function.comment(f"kernel {kernel.group.name}: {kernel.group.shape}")
+    buffers = {}
+    for node in (*kernel.reads, *kernel.writes):
+        slot = memory.storage[node]
+        function.comment(f"{parameters[slot].ref} is %{node.name or '_'} : {node.type}")
+        buffers[node] = _buffer(node, parameters[slot], slot in written)
+    if isinstance(kernel.loops, LoopNest):
+        emit_loop_nest(function, kernel.loops, buffers, scratch[0] if scratch else None)
+    else:
+        contraction = replace(
+            kernel.loops,
+            stores=tuple((node, buffers[node]) for node in kernel.writes),
+            scratch=scratch[0] if scratch else None,
+        )
+        assert kernel.schedule is not None
+        emit_contraction(function, contraction, buffers, kernel.schedule)
+    function.raw("ret void")
+    return function
+
+
+def _slots(kernel: KernelPlan, memory: MemoryPlan) -> list[Storage]:
+    """The distinct places a kernel touches, in the order of its parameters."""
+    return list(dict.fromkeys(memory.storage[node] for node in (*kernel.reads, *kernel.writes)))
+
+
+class _StepWriter:
+    """Writes the function that loads addresses and calls the kernels."""
+
+    def __init__(self, module: Module, symbol: str, graph: Graph, memory: MemoryPlan) -> None:
+        self.buffers, self.workspace = Value("%buffers", POINTER), Value("%workspace", POINTER)
+        self.function = module.function(symbol, [self.buffers, self.workspace], "i32")
+        self.memory = memory
+        first = {"input": 0, "param": len(graph.inputs)}
+        first["constant"] = first["param"] + len(graph.params)
+        first["output"] = first["constant"] + len(memory.constants)
+        self._first = first
+
+    def address(self, slot: Storage) -> Value:
+        if slot.place == "workspace":
+            return self.function.offset(self.workspace, int8, index(slot.position))
+        number = self._first[slot.place] + slot.position
+        place = self.function.offset(self.buffers, POINTER, index(number))
+        return self.function.load(place, POINTER)
+
+    def call(self, kernel: KernelPlan, callee: Function) -> None:
+        arguments = [self.address(slot) for slot in _slots(kernel, self.memory)]
+        if kernel.scratch_bytes:
+            offset = self.memory.scratch[kernel.group.name]
+            arguments.append(self.address(Storage("workspace", offset)))
+        self.function.call(callee, arguments)
+
+
+def _emit_guard(
+    module: Module, step: _StepWriter, guard: IndexGuard, number: int, target: Target
+) -> None:
+    """Write the check of one index input, and the early return if it fails."""
+    graph = fuse(guard_graph(guard))
+    (kernel,) = plan_kernels(graph, target)
+    memory = plan_memory(graph, {})
+    function = step.function
+    callee = emit_kernel(module, f"{step.function.name}.guard{number}", kernel, memory)
+    verdict = function.stack_slot(int32)
+    function.call(callee, [step.address(step.memory.storage[guard.input]), verdict])
+    failed = function.compare("icmp ne", function.load(verdict, int32), constant(0, int32))
+    with function.when(failed, "refused", falls_through=False):
+        function.raw(f"ret i32 {number + 1}")

@@ -1,0 +1,160 @@
+"""From a declared graph to an artifact.
+
+Owns `compile_graph`, the list of passes and the `Compilation` they leave behind for inspection.
+Imports `ir`, `codegen` and the artifact contract. Invariant: every stage is kept, so that what is
+dumped is what was compiled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from graphc.codegen.backend import CompiledModule, compile_text
+from graphc.codegen.describe import describe_kernels
+from graphc.codegen.entry import emit_entry
+from graphc.codegen.estimate import nanoseconds
+from graphc.codegen.guards import IndexGuard, find_guards
+from graphc.codegen.module import KernelPlan, emit_module, plan_kernels
+from graphc.codegen.target import Target, host_target
+from graphc.ir.graph import Graph, Node
+from graphc.ir.passes.eliminate_common import eliminate_common
+from graphc.ir.passes.fold import fold
+from graphc.ir.passes.fuse import fuse
+from graphc.ir.passes.plan_memory import MemoryPlan, plan_memory
+from graphc.ir.passes.simplify import simplify
+from graphc.ir.passes.stabilize import stabilize
+from graphc.runtime.artifact import Argument, Artifact, Guard, Manifest, Structure, TargetRecord
+
+Pass = Callable[[Graph], Graph]
+
+PIPELINE: tuple[tuple[str, tuple[Pass, ...]], ...] = (
+    ("simplified", (eliminate_common, stabilize, simplify, fold, simplify, eliminate_common)),
+    ("fused", (fuse,)),
+)
+"""The stages after the declared graph, each with the passes that lead to it, in order."""
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """An artifact, and how it came about.
+
+    `graphs` are the graph stages by name: adjoint, simplified, fused. `constants` are the values
+    that the artifact's constants are bound to, in order.
+    """
+
+    artifact: Artifact
+    graphs: dict[str, Graph]
+    kernels: tuple[KernelPlan, ...]
+    memory: MemoryPlan
+    constants: tuple[np.ndarray[Any, Any], ...]
+    llvm: str
+    module: CompiledModule
+
+    @cached_property
+    def texts(self) -> dict[str, Callable[[], str]]:
+        """The stages that are text, by name, each made when it is called for."""
+        fused = self.graphs["fused"]
+        return {
+            "kernels": lambda: describe_kernels(self.kernels),
+            "memory": lambda: self.memory.text(fused),
+            "llvm": lambda: self.llvm,
+            "llvm-opt": lambda: self.module.optimised_ir_text,
+            "asm": lambda: self.module.assembly_text,
+        }
+
+
+def run_passes(graph: Graph) -> dict[str, Graph]:
+    """The graph at every stage; the one given is called adjoint, for it holds all derivatives."""
+    graph = replace(graph, stage="adjoint")
+    stages = {"adjoint": graph}
+    for stage, passes in PIPELINE:
+        for apply in passes:
+            graph = apply(graph)
+        graph = stages[stage] = replace(graph, stage=stage)
+    return stages
+
+
+def compile_graph(
+    graph: Graph, *, structure: Structure | None = None, target: Target | None = None
+) -> Compilation:
+    """Compile a graph for `target` (the host unless said otherwise).
+
+    `structure` says how the outputs are put together; a tuple unless said otherwise.
+    """
+    target = target or host_target()
+    stages = run_passes(graph)
+    fused = stages["fused"]
+    kernels = plan_kernels(fused, target)
+    memory = plan_memory(fused, {k.group.name: k.scratch_bytes for k in kernels})
+    guards = find_guards(stages["simplified"])
+    symbol = _symbol(graph.name)
+    text = emit_module(symbol, fused, kernels, memory, guards, target)
+    module = compile_text(text, target)
+    manifest = _manifest(fused, symbol, kernels, memory, guards, target, structure)
+    entry = compile_text(emit_entry(manifest), target).object_bytes
+    artifact = Artifact(manifest, module.object_bytes, entry)
+    constants = tuple(_constant_value(node) for node in memory.constants)
+    return Compilation(artifact, stages, tuple(kernels), memory, constants, text, module)
+
+
+def _symbol(name: str) -> str:
+    """A graph's name as a C identifier."""
+    return re.sub(r"\W", "_", name, flags=re.ASCII) or "graph"
+
+
+def _constant_value(node: Node) -> np.ndarray[Any, Any]:
+    assert node.op.value is not None
+    return node.op.value(node.attrs)
+
+
+def _manifest(
+    graph: Graph,
+    symbol: str,
+    kernels: Sequence[KernelPlan],
+    memory: MemoryPlan,
+    guards: Sequence[IndexGuard],
+    target: Target,
+    structure: Structure | None,
+) -> Manifest:
+    _, default = Structure.of(tuple(graph.outputs))
+    updated = {update.param for update in graph.updates}
+    return Manifest(
+        name=graph.name,
+        symbol=symbol,
+        target=TargetRecord(target.triple, target.cpu, target.features),
+        inputs=tuple(_argument(node.name, node) for node in graph.inputs),
+        params=tuple(_argument(node.name, node) for node in graph.params),
+        constants=tuple(_argument(f"c{i}", node) for i, node in enumerate(memory.constants)),
+        outputs=tuple(
+            _argument(name, node)
+            for name, node in zip(graph.output_names, graph.outputs, strict=True)
+        ),
+        structure=structure or default,
+        updates=tuple(node.name for node in graph.params if node in updated),
+        guards=tuple(
+            Guard(guard.input.name, guard.size, guard.location, -guard.size) for guard in guards
+        ),
+        workspace_bytes=memory.workspace_bytes,
+        work_nanoseconds=nanoseconds(kernels, target),
+        kernels=tuple(_source_map(kernel) for kernel in kernels),
+    )
+
+
+def _argument(name: str, node: Node) -> Argument:
+    return Argument(name, node.dtype.name, node.shape)
+
+
+def _source_map(kernel: KernelPlan) -> dict[str, Any]:
+    nodes = kernel.group.nodes
+    return {
+        "name": kernel.group.name,
+        "shape": kernel.group.shape,
+        "values": [node.name for node in nodes if node.name],
+        "lines": list(dict.fromkeys(str(node.loc) for node in nodes if node.loc is not None)),
+    }

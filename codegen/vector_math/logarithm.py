@@ -1,0 +1,109 @@
+"""log and log1p.
+
+Owns the split x = 2**e * (1 + f) and the series for log(1 + f). Imports `number`. Invariant: both
+functions are within 2 ULP, subnormal arguments included.
+
+Method: single precision takes a polynomial in f; double precision one in s = f / (2 + f), from
+log(1 + f) = 2 artanh(s), arranged so that f itself is never rounded (Tang, "Table-driven
+implementation of the logarithm function", ACM TOMS 16(4), 1990; Muller et al., Handbook of
+Floating-Point Arithmetic, 2nd ed., section 10.2).
+"""
+
+from __future__ import annotations
+
+from math import inf, nan
+from typing import TYPE_CHECKING
+
+from graphc.codegen.emit import Value
+from graphc.codegen.vector_math.number import Number, polynomial, power_of_two, small_integer
+from graphc.ir.types import float32, float64
+
+if TYPE_CHECKING:
+    from graphc.codegen.scalars import VectorScalars
+
+_SQRT_HALF_BITS = {float32: 0x3F3504F3, float64: 0x3FE6A09E667F3BCD}
+
+# ln 2 in two parts, the first with so few bits that its product with an exponent is exact.
+_LN2_HIGH = {float32: 0.693359375, float64: 0.6931471803691238164902}
+_LN2_LOW = {float32: -2.12194440054690583e-4, float64: 1.90821492927058770002e-10}
+
+# log(1 + f) = f - f**2 / 2 + f**3 * P(f) on [sqrt(1/2) - 1, sqrt(2) - 1], relative error 2**-27.3.
+_SINGLE = (
+    0.3333333,
+    -0.2500082,
+    0.20001242,
+    -0.16623409,
+    0.1420158,
+    -0.1315961,
+    0.12762216,
+    -0.07636435,
+)
+
+# log(1 + f) = 2 s + s * z * P(z), z = s**2, relative error 2**-59.5.
+_DOUBLE = (
+    0.6666666666666735,
+    0.39999999999409136,
+    0.28571428743781785,
+    0.22222198414548833,
+    0.18183573336082964,
+    0.15313801403749258,
+    0.14798620775258017,
+)
+
+
+def split(x: Number) -> tuple[Number, Number]:
+    """f and the integer e of x = 2**e * (1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1].
+
+    For positive, finite, normal x.
+    """
+    fmt = x.format
+    shifted = x.bits - _SQRT_HALF_BITS[x.dtype]
+    mantissa = (shifted & ((1 << fmt.mantissa) - 1)) + _SQRT_HALF_BITS[x.dtype]
+    return mantissa.as_float(x.dtype) - 1.0, shifted >> fmt.mantissa
+
+
+def split_any(x: Number) -> tuple[Number, Number]:
+    """`split` with e as a float, for subnormal x too."""
+    subnormal = x < x.format.least_normal
+    shift = x.format.mantissa + 1
+    f, e = split(subnormal.choose(x * 2.0**shift, x))
+    return f, small_integer(e, x.dtype) - subnormal.choose(x.of(float(shift)), 0.0)
+
+
+def _sum(f: Number, e: Number) -> Number:
+    """e ln 2 + log(1 + f)."""
+    high, low = _LN2_HIGH[f.dtype], _LN2_LOW[f.dtype]
+    square = f * f
+    if f.dtype is float32:
+        rest = e.times_plus(low, square * f * polynomial(f, _SINGLE))
+        return e.times_plus(high, square.times_plus(-0.5, rest) + f)
+    half_square = square * 0.5
+    s = f / (f + 2.0)
+    z = s * s
+    rest = s.times_plus(z.times_plus(polynomial(z, _DOUBLE), half_square), e * low)
+    return e.times_plus(high, f - (half_square - rest))
+
+
+def _guarded(result: Number, x: Number) -> Number:
+    """`result`, or the logarithm of an x that is not positive and finite."""
+    not_positive = x.equals(0.0).choose(x.of(-inf), nan)
+    finite = (x < inf).choose(result, x)
+    return (x > 0.0).choose(finite, not_positive)
+
+
+def log(b: VectorScalars, value: Value) -> Value:
+    """The natural logarithm: -inf at 0, NaN below."""
+    x = Number(b, value)
+    return _guarded(_sum(*split_any(x)), x).value
+
+
+def log1p(b: VectorScalars, value: Value) -> Value:
+    """log(1 + x), exact in the limit of small x."""
+    x = Number(b, value)
+    total = x + 1.0
+    # What the sum lost, found without a branch (Knuth's TwoSum).
+    less_one = total - 1.0
+    lost = (1.0 - (total - less_one)) + (x - less_one)
+    f, e = split(total)
+    f = lost.times_plus(power_of_two(-e, x.dtype), f)
+    return _guarded(_sum(f, small_integer(e, x.dtype)), total).with_sign_of(x).value

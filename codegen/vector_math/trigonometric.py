@@ -1,0 +1,259 @@
+"""sin and cos for all finite arguments.
+
+Owns the reductions modulo pi and the polynomial for sin. Imports `number` and pairs of floats.
+Invariant: within 2 ULP for every argument, at the cost of one well predicted branch.
+
+Method: x = k pi + r with |r| <= pi / 2, so that a single odd polynomial and a sign give the
+result. Up to a bound, pi in three parts is subtracted k times (Cody & Waite 1980; the first fused
+multiply-add is exact). Beyond, x / pi modulo 2 is computed from those bits of 1 / pi that matter
+(Payne & Hanek, "Radian reduction for trigonometric functions", SIGNUM Newsletter 18, 1983) in a
+function of its own, called only when a lane needs it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from graphc.codegen.emit import POINTER, Module, Value, constant, literal
+from graphc.codegen.vector_math.double_number import two_sum
+from graphc.codegen.vector_math.number import Number, polynomial
+from graphc.ir.types import DType, bool_, float32, float64, int64
+
+if TYPE_CHECKING:
+    from graphc.codegen.scalars import VectorScalars
+
+
+@dataclass(frozen=True)
+class _Constants:
+    pi: tuple[float, float, float]
+    """Parts of pi, all positive, so that no step of the reduction turns a -0 into a 0."""
+    limit: float
+    """The reduction by parts is good up to here."""
+    tail: tuple[float, ...]
+    """sin(r) = r + r**3 * tail(r**2), for |r| a little over pi / 2."""
+
+
+_CONSTANTS = {
+    # Relative error 2**-27.0.
+    float32: _Constants(
+        pi=(3.141592502593994, 1.5099578831723193e-07, 1.078060505991553e-14),
+        limit=40000.0,
+        tail=(-0.16666658, 0.00833303, -0.0001980685, 2.599519e-06),
+    ),
+    # Relative error 2**-61.4.
+    float64: _Constants(
+        pi=(3.141592653589793, 1.224646799147353e-16, 2.1657133478438278e-32),
+        limit=2.0**30,
+        tail=(
+            -0.16666666666666666,
+            0.008333333333333203,
+            -0.0001984126984121051,
+            2.755731921115118e-06,
+            -2.505210686071054e-08,
+            1.6058938594196295e-10,
+            -7.642952268455075e-13,
+            2.7206740964161483e-15,
+        ),
+    ),
+}
+
+_INVERSE_PI = 0.31830988618379067153776752674503
+_PI_LOW = 1.2246467991473532e-16
+
+_CHUNK = 53
+_TABLE_SCALE = 300
+_CHUNKS_USED = 5
+_TABLE_LENGTH = (1024 - _CHUNK) // _CHUNK + _CHUNKS_USED
+
+
+def sin(b: VectorScalars, value: Value) -> Value:
+    """The sine of an angle in radians; NaN for infinities."""
+    x = Number(b, value)
+    magnitude = abs(x)
+    quotient = magnitude.times_plus(_INVERSE_PI, x.format.rounder)
+    k = quotient - x.format.rounder
+    sign = (quotient.bits << (x.dtype.bits - 1)) ^ (x.bits & x.format.sign_bit)
+    fast = _flip(_sine(_reduced(magnitude, k)), sign)
+    return _unless_huge(x, magnitude, fast, "sin")
+
+
+def cos(b: VectorScalars, value: Value) -> Value:
+    """The cosine of an angle in radians; NaN for infinities."""
+    x = Number(b, value)
+    magnitude = abs(x)
+    # cos x = -sin(x - pi / 2): the multiple of pi taken off is k + 1 / 2.
+    quotient = magnitude.times_plus(_INVERSE_PI, -0.5) + x.format.rounder
+    k = quotient - x.format.rounder
+    sign = (quotient.bits << (x.dtype.bits - 1)) ^ x.format.sign_bit
+    fast = _flip(_sine(_reduced(magnitude, k + 0.5)), sign)
+    return _unless_huge(x, magnitude, fast, "cos")
+
+
+def _flip(x: Number, sign: Number) -> Number:
+    """x with its sign turned where the sign bit of an integer is set."""
+    return (x.bits ^ sign).as_float(x.dtype)
+
+
+def _reduced(x: Number, k: Number) -> Number:
+    """x - k pi."""
+    for part in _CONSTANTS[x.dtype].pi:
+        x = k.times_plus(-part, x)
+    return x
+
+
+def _sine(r: Number) -> Number:
+    """sin(r) for |r| a little over pi / 2."""
+    square = r * r
+    return (r * square).times_plus(polynomial(square, _CONSTANTS[r.dtype].tail), r)
+
+
+def _unless_huge(x: Number, magnitude: Number, fast: Number, name: str) -> Value:
+    """`fast`, or the result of the slow function in lanes where |x| is beyond the limit."""
+    function = x.b.function
+    huge = magnitude > _CONSTANTS[x.dtype].limit
+    symbol = _slow_function(x.b, name, x.value)
+    before = function.block
+    with function.when(_any(huge), hint="huge"):
+        slow = function.emit(
+            f"call fastcc {x.value.type} @{symbol}({x.value.typed})", x.dtype, x.value.lanes
+        )
+        mixed = function.select(huge.value, slow, fast.value)
+        last = function.block
+    return function.emit(
+        f"phi {fast.value.type} [{fast.value.ref}, %{before}], [{mixed.ref}, %{last}]",
+        x.dtype,
+        x.value.lanes,
+    )
+
+
+def _any(condition: Number) -> Value:
+    """Whether a condition holds in some lane, as a scalar."""
+    value, function = condition.value, condition.b.function
+    if value.lanes == 1:
+        return value
+    packed = function.emit(f"bitcast {value.typed} to i{value.lanes}", bool_)
+    return function.emit(f"icmp ne i{value.lanes} {packed.ref}, 0", bool_)
+
+
+def _slow_function(b: VectorScalars, name: str, like: Value) -> str:
+    """The symbol of the function that reduces modulo pi exactly, made on first use."""
+    module = b.function.module
+    symbol = f"{name}_huge_{like.dtype}x{like.lanes}"
+    if all(function.name != symbol for function in module.functions):
+        parameter = Value("%x", like.dtype, like.lanes)
+        function = module.function(
+            symbol, [parameter], f"internal fastcc noinline {parameter.type}"
+        )
+        x = Number(type(b)(function), parameter)
+        result = _slow(x.cast(float64), half=name == "cos").cast(like.dtype)
+        function.raw(f"ret {result.value.typed}")
+    return symbol
+
+
+def _slow(x: Number, *, half: bool) -> Number:
+    """sin(x), or with `half` sin(x + pi / 2), for any double-precision x."""
+    terms = _revolutions(abs(x))
+    sign = x.bits & x.format.sign_bit
+    if half:
+        # -sin(-x - pi / 2) and its like would do; |x| / pi + 1 / 2 has the same cosine.
+        terms, sign = [x.of(0.5), *terms], sign & 0
+    estimate = terms[0]
+    for term in terms[1:]:
+        estimate = estimate + term
+    whole = Number(x.b, x.b.round_even(estimate.value))
+    terms = _distilled([-whole, *terms])
+    high, low = terms[0], terms[1]
+    product = high * math.pi
+    error = high.times_plus(math.pi, -product)
+    r = product + low.times_plus(math.pi, high.times_plus(_PI_LOW, error))
+    parity = (whole + x.format.rounder).bits << 63
+    return _flip(_sine(r), parity ^ sign)
+
+
+def _revolutions(x: Number) -> list[Number]:
+    """Terms whose sum is x / pi modulo 2, for positive x.
+
+    The table holds 1 / pi in chunks of 53 bits. Chunks whose product with x is a multiple of 2 are
+    passed over; five from there leave an absolute error of 2**-159, and no double comes closer
+    than 2**-62 to a multiple of pi (Muller et al., Elementary Functions, 3rd ed., section 11.3).
+    """
+    exponent = (x.bits >> x.format.mantissa) - x.format.bias
+    beyond = exponent - _CHUNK
+    # Division by 53 of a number below 1024.
+    first = (beyond < 0).choose(beyond.of(0), (beyond * 1237) >> 16)
+    reduced = x * 2.0**-_TABLE_SCALE
+    terms: list[Number] = []
+    for position in range(_CHUNKS_USED):
+        chunk = _table_entry(first + position)
+        product = reduced * chunk
+        error = reduced.times_plus(chunk, -product)
+        terms += [product, error]
+    return [_modulo_2(term) for term in terms[:4]] + terms[4:-1]
+
+
+def _modulo_2(x: Number) -> Number:
+    return x - Number(x.b, x.b.round_even((x * 0.5).value)) * 2.0
+
+
+def _distilled(terms: list[Number]) -> list[Number]:
+    """The same exact sum, with the first terms carrying all of its leading digits.
+
+    Repeated error-free vector transformation (Ogita, Rump & Oishi, "Accurate sum and dot product",
+    SIAM J. Sci. Comput. 26, 2005).
+    """
+    for _ in range(3):
+        for i in reversed(range(1, len(terms))):
+            terms[i - 1], terms[i] = two_sum(terms[i - 1], terms[i])
+    return terms
+
+
+def _table_entry(position: Number) -> Number:
+    """Entry of the table of 1 / pi, lane by lane."""
+    b, lanes = position.b, position.value.lanes
+    _define_table(b.function.module)
+    base = Value(f"@{_TABLE}", POINTER)
+    address = b.function.offset(base, float64, position.value)
+    if lanes == 1:
+        return Number(b, b.function.load(address, float64))
+    every = constant(True, bool_, lanes)
+    return Number(b, b.function.gather(address, float64, every))
+
+
+_TABLE = "inverse_pi"
+
+
+def _define_table(module: Module) -> None:
+    entries = ", ".join(f"double {literal(chunk, float64)}" for chunk in _inverse_pi_chunks())
+    definition = f"@{_TABLE} = internal constant [{_TABLE_LENGTH} x double] [{entries}]"
+    if definition not in module._globals:
+        module.define_global(definition)
+
+
+@cache
+def _inverse_pi_chunks() -> tuple[float, ...]:
+    """1 / pi times 2**300 as a sum of doubles of 53 bits at fixed places."""
+    places = _CHUNK * _TABLE_LENGTH
+    inverse = (1 << (2 * places)) // _pi_integer(places)
+    chunks = []
+    for position in range(_TABLE_LENGTH):
+        shift = places - _CHUNK * (position + 1)
+        chunk = (inverse >> shift) & ((1 << _CHUNK) - 1)
+        chunks.append(math.ldexp(chunk, _TABLE_SCALE - _CHUNK * (position + 1)))
+    return tuple(chunks)
+
+
+def _pi_integer(places: int) -> int:
+    """pi * 2**places, by Machin's formula, 16 arctan(1/5) - 4 arctan(1/239)."""
+    guard = 32
+    total = 0
+    for factor, argument in ((16, 5), (-4, 239)):
+        power = (factor << (places + guard)) // argument
+        divisor, sign = 1, 1
+        while power:
+            total += sign * (power // divisor)
+            power //= argument * argument
+            divisor, sign = divisor + 2, -sign
+    return total >> guard

@@ -1,0 +1,78 @@
+"""From a declared program to a native step.
+
+Owns `compile` and `Step`. Imports `codegen` and `runtime`, and with them LLVM, so it is loaded
+when it is first used. Invariant: a step is an executable like any other; what it knows beside is
+how it was made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graphc.building import Program, build_program
+from graphc.codegen import pipeline
+from graphc.codegen.pipeline import Compilation
+from graphc.ir.location import provenance
+from graphc.public import at_user_line
+from graphc.runtime.executable import Executable
+from graphc.source import caller
+from graphc.stages import stage_text
+
+if TYPE_CHECKING:
+    from graphc.building import Inputs, Updates
+
+
+class Step(Executable):
+    """A compiled program, which can show every stage of its making."""
+
+    __slots__ = ("compilation",)
+
+    def __init__(self, program: Program, compilation: Compilation) -> None:
+        super().__init__(compilation.artifact, program.storages, compilation.constants)
+        self.compilation = compilation
+
+    def ir(self, stage: str = "fused") -> str:
+        """A stage of the compilation as text: graph, adjoint, simplified, fused, kernels, memory,
+        llvm, llvm-opt or asm. Raises `ValueError` for another name.
+        """
+        return stage_text(self.compilation, stage)
+
+    def llvm(self, optimized: bool = False) -> str:
+        """LLVM's text, before or after its optimizer."""
+        return self.ir("llvm-opt" if optimized else "llvm")
+
+    def asm(self) -> str:
+        """The machine code, disassembled."""
+        return self.ir("asm")
+
+    def memory(self) -> str:
+        """Where each buffer lies, and while which kernels run it is needed."""
+        return self.ir("memory")
+
+
+@at_user_line
+def compile(
+    inputs: Inputs, outputs: Any, updates: Updates | None = None, *, name: str | None = None
+) -> Step:
+    """Compile a program to one native function.
+
+    `inputs` lists what a call takes, in order. `outputs` is a tensor or a tuple, list or dict of
+    tensors, nested as you like; a call returns arrays in the same structure. `updates` maps
+    parameters to the values that they take at the end of each call. `name` is the step's name in
+    dumps; without it, the variable that the step is assigned to.
+
+    Raises `BoundaryError` for an input that is missing, not used, listed twice or no input, for
+    an output that is no tensor and an update of what is no parameter; `ShapeError` or
+    `DTypeError` for an update that does not fit its parameter; `NameClashError` where two of them
+    share a name.
+
+    >>> import numpy as np
+    >>> import graphc as gc
+    >>> x = gc.input("x", 3)
+    >>> double = gc.compile([x], 2 * x)
+    >>> double(np.array([1, 2, 3], "float32"))
+    array([2., 4., 6.], dtype=float32)
+    """
+    program = build_program(inputs, outputs, updates, name or caller().target)
+    with provenance(None):
+        return Step(program, pipeline.compile_graph(program.graph, structure=program.structure))

@@ -1,0 +1,97 @@
+"""Merge kernels that loop over the same space.
+
+Owns `merge_kernels`, the third of the fusion rules that `fuse` documents: grouping goes node by
+node and cannot know that two kernels it has begun will meet. Imports `ir` only. Invariant: as in
+`grouping`, kernels do not depend on one another in a circle.
+"""
+
+from __future__ import annotations
+
+from graphc.ir.access import compose
+from graphc.ir.domain import Domain, same_place
+from graphc.ir.graph import Node
+from graphc.ir.op import AccessMap
+from graphc.ir.passes.grouping import MAX_NODES, Grouping, Kernel, leads_to
+
+
+def merge_kernels(grouping: Grouping) -> None:
+    """Merge each kernel, where it can be, into the first that reads it."""
+    for kernel in grouping.kernels:
+        for user in sorted(kernel.users, key=lambda user: user.order):
+            if _merge(grouping, kernel, user):
+                break
+    grouping.kernels = [kernel for kernel in grouping.kernels if kernel.nodes]
+
+
+def _merge(grouping: Grouping, first: Kernel, second: Kernel) -> bool:
+    """Put what `first` computes into `second`, if both fit one domain; say whether."""
+    if second.contraction is not None or len(first.nodes) + len(second.nodes) > MAX_NODES:
+        return False
+    domain = _common_domain(first, second)
+    if domain is None or leads_to(first, {second}, but_not_directly=True):
+        return False
+    places: dict[Node, AccessMap] = {}
+    for node in (*first.nodes, *second.nodes):
+        place = domain.coordinates(node.shape)
+        if place is None:
+            return False
+        places[node] = place
+    if not all(_reads_in_place(grouping, node, first, places) for node in second.nodes):
+        return False
+    _absorb(grouping, first, second, domain, places)
+    return True
+
+
+def _common_domain(first: Kernel, second: Kernel) -> Domain | None:
+    """The space in which both kernels' values have a place, if it is one of theirs."""
+    if first.contraction is not None:
+        same = second.domain == first.domain
+        return first.domain if same else None
+    one, other = first.domain, second.domain
+    if one.shape == other.shape:
+        if one.reduced is None or other.reduced is None or one.reduced == other.reduced:
+            return Domain(one.shape, one.reduced if other.reduced is None else other.reduced)
+        return None
+    # A kernel without reductions may run at each row of the other, before its sweeps.
+    return other if one.reduced is None and other.reduced is not None else None
+
+
+def _reads_in_place(
+    grouping: Grouping, node: Node, source: Kernel, places: dict[Node, AccessMap]
+) -> bool:
+    """Whether a node reads what `source` makes only at the point being computed."""
+    for read, mapping in grouping.reads[node]:
+        if grouping.home.get(grouping.inlining.base(read)) is not source:
+            continue
+        if read in grouping.inlining.views or mapping is None:
+            return False
+        # A reduction's reads are mapped from the domain itself.
+        place = mapping if node.op.monoid is not None else compose(mapping, places[node])
+        if not same_place(place, places[read], read.shape):
+            return False
+    return True
+
+
+def _absorb(
+    grouping: Grouping,
+    first: Kernel,
+    second: Kernel,
+    domain: Domain,
+    places: dict[Node, AccessMap],
+) -> None:
+    second.nodes = places
+    second.domain = domain
+    second.contraction = first.contraction
+    second.reason, second.because_of = first.reason, first.because_of
+    first.merged_into = second
+    for node in first.nodes:
+        grouping.home[node] = second
+    for source in first.sources:
+        source.users.discard(first)
+        source.users.add(second)
+    for user in first.users - {second}:
+        user.sources.discard(first)
+        user.sources.add(second)
+    second.sources = (second.sources | first.sources) - {first}
+    second.users |= first.users - {second}
+    first.nodes = {}

@@ -1,0 +1,56 @@
+"""What every test runs under: the law of the text form, and `--bless` for golden files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from graphc.ir.diff import diff_graphs
+from graphc.ir.graph import Graph
+from graphc.ir.ops import OPS
+from graphc.ir.parser import parse_graph
+from graphc.ir.printer import graph_constants, print_graph
+
+LARGEST, MOST = 300, 30
+"""Nodes of the largest graph, and number of graphs in one test, that the law is checked on."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--bless", action="store_true", help="rewrite golden files as they come out")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "broken_graphs: builds graphs that break invariants, which need no text form"
+    )
+
+
+@pytest.fixture
+def bless(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--bless"))
+
+
+@pytest.fixture(autouse=True)
+def every_graph_reads_back(request: pytest.FixtureRequest) -> Iterator[None]:
+    """`parse(print(g)) == g` for every graph that any test builds, and prints the same again."""
+    if request.node.get_closest_marker("broken_graphs"):
+        yield
+        return
+    built: list[Graph] = []
+    initialize = Graph.__post_init__
+
+    def recording(graph: Graph) -> None:
+        initialize(graph)
+        if len(built) < MOST and len(graph.nodes) <= LARGEST:
+            built.append(graph)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Graph, "__post_init__", recording)
+        yield
+    for graph in built:
+        if all(OPS.get(node.op.name) is node.op for node in graph.nodes):
+            text = print_graph(graph)
+            read = parse_graph(text, graph_constants(graph))
+            assert read == graph, diff_graphs(graph, read)
+            assert print_graph(read) == text
