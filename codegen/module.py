@@ -64,7 +64,7 @@ def _plan_kernel(group: KernelGroup, stored: Sequence[Node], target: Target) -> 
         matmul_contraction(products[0]), stores=tuple((node, buffers[node]) for node in writes)
     )
     schedule = schedule_contraction(contraction, buffers, target)
-    size = scratch_bytes(contraction, buffers, schedule)
+    size = scratch_bytes(contraction, schedule)
     return KernelPlan(group, reads, writes, contraction, schedule, size)
 
 
