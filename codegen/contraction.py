@@ -8,26 +8,27 @@ that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplicatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.codegen.emit import Function, Value, constant, index
-from graphc.codegen.evaluate import Axis, Buffer
+from graphc.codegen.evaluate import Buffer
 from graphc.codegen.inner_product import sum_columns
 from graphc.codegen.microkernel import Side, Tile, TileShape, TileSum, store_tile
-from graphc.codegen.operand import (
-    Contraction,
-    Operand,
-    Place,
-    neighbours_along,
-    strided_access,
-    varies_along,
+from graphc.codegen.operand import Contraction, strided_access, varies_along
+from graphc.codegen.packing import (
+    Copy,
+    StoredRows,
+    pack_by_depth,
+    pack_by_row,
+    pack_transposed,
 )
-from graphc.codegen.packing import Copying, Terms, pack_panel, pack_panel_transposed, pack_rows
+from graphc.codegen.place import Place, Span, spans
 from graphc.codegen.tiling import LINE_BYTES, ContractionSchedule
 from graphc.ir.graph import Node
 from graphc.ir.types import int8
+
 
 def emit_contraction(
     function: Function,
@@ -61,17 +62,20 @@ def scratch_bytes(contraction: Contraction, schedule: ContractionSchedule) -> in
 class ScratchLayout:
     """Byte offsets of the parts of a kernel's scratch memory, and its size.
 
-    `terms` is the most terms that a copy holds; `left_width` and `partial_width` are the elements
-    from row to row.
+    The parts are copies of the operands, rows of the right operand that are computed before they
+    are transposed, sums of part of the depth, and one tile. The other fields are in elements:
+    the `room` of the copies and the distance of the rows of partial sums.
     """
 
     right: int
     left: int
+    computed: int
     partial: int
     spill: int
     total: int
-    terms: int
-    left_width: int
+    right_room: int
+    left_room: int
+    computed_room: int
     partial_width: int
 
     @staticmethod
@@ -80,46 +84,32 @@ class ScratchLayout:
             axis.extent for axis in (contraction.rows, contraction.columns, contraction.depth)
         )
         lanes, terms = schedule.lanes, min(schedule.depth_block, depth)
-        padded = -(-columns // lanes) * lanes
-        by_row = schedule.left == "by row"
-        # A vector more than the row: rows a power of two apart would share cache sets.
-        left_width = (-(-terms // lanes) + 1) * lanes if by_row else schedule.rows
-        left_rows = min(schedule.row_block, -(-rows // schedule.rows) * schedule.rows)
+        padded_columns = -(-columns // lanes) * lanes
+        block_columns = min(schedule.column_block, padded_columns)
+        block_rows = min(schedule.row_block, -(-rows // schedule.rows) * schedule.rows)
+        # A vector more than a row needs: rows a power of two apart would share cache sets.
+        row_room = (-(-terms // lanes) + 1) * lanes
+        left_room = row_room if schedule.left == "by row" else terms + -(-lanes // schedule.rows)
         sizes = {
-            "right": terms * min(schedule.column_block, padded),
-            "left": left_rows * left_width if by_row else left_rows * terms + lanes,
-            "partial": rows * padded,
-            "spill": schedule.rows * schedule.width,
-        }
-        needed = {
-            "right": schedule.right != "in place" and not schedule.inner,
-            "left": schedule.left != "in place" and not schedule.inner,
-            "partial": schedule.depth_block < depth,
-            "spill": schedule.looped_epilogue,
+            "right": block_columns * (terms + 1) if schedule.right != "in place" else 0,
+            "left": block_rows * left_room if schedule.left != "in place" else 0,
+            "computed": block_columns * row_room if schedule.right == "computed" else 0,
+            "partial": rows * padded_columns if schedule.depth_block < depth else 0,
+            "spill": schedule.rows * schedule.width if schedule.looped_epilogue else 0,
         }
         offsets, total = {}, 0
         for part, elements in sizes.items():
             offsets[part] = total
-            if needed[part] and contraction.node.type.size:
+            if contraction.node.type.size:
                 total += -(-elements * contraction.dtype.bytes // LINE_BYTES) * LINE_BYTES
         return ScratchLayout(
-            **offsets, total=total, terms=terms, left_width=left_width, partial_width=padded
+            **offsets,
+            total=total,
+            right_room=terms + 1,
+            left_room=left_room,
+            computed_room=row_room,
+            partial_width=padded_columns,
         )
-
-
-@dataclass(frozen=True)
-class Block:
-    """Part of an axis from `start` to `stop`, of which whole tiles end at `whole`.
-
-    The tile of `rest` elements behind the last whole one belongs to the block where `has_rest`
-    holds (None: always).
-    """
-
-    start: Value
-    whole: Value
-    stop: Value
-    rest: int
-    has_rest: Value | None
 
 
 class _Nest:
@@ -140,18 +130,14 @@ class _Nest:
             with self._batch(place) as here:
                 self._inner_products(here)
         elif self._right_is_shared:
-            with self._column_block(place) as columns, self._terms() as terms:
+            with self._columns() as columns, self._terms() as terms:
                 self._pack_right(place, columns, terms)
                 with self._batch(place) as here:
-                    self._rows(here, columns, terms)
+                    self._block_rows(here, columns, terms)
         else:
-            with (
-                self._batch(place) as here,
-                self._column_block(here) as columns,
-                self._terms() as terms,
-            ):
+            with self._batch(place) as here, self._columns() as columns, self._terms() as terms:
                 self._pack_right(here, columns, terms)
-                self._rows(here, columns, terms)
+                self._block_rows(here, columns, terms)
 
     @property
     def _right_is_shared(self) -> bool:
@@ -160,11 +146,8 @@ class _Nest:
         Not where the depth is in blocks: partial sums are kept for one matrix of a batch.
         """
         right, batch = self.contraction.right, self.contraction.batch
-        return not self._in_blocks and not varies_along(right, batch)
-
-    @property
-    def _in_blocks(self) -> bool:
-        return self.schedule.depth_block < self.contraction.depth.extent
+        in_blocks = self.schedule.depth_block < self.contraction.depth.extent
+        return not in_blocks and not varies_along(right, batch)
 
     # Loops
 
@@ -176,79 +159,46 @@ class _Nest:
                 place = place.moved(axis, loops.enter_context(loop).counter)
             yield place
 
-    def _column_block(self, place: Place) -> AbstractContextManager[Block]:
-        schedule = self.schedule
-        return self._block(self.contraction.columns, schedule.column_block, schedule.width)
+    def _columns(self) -> AbstractContextManager[Span]:
+        return spans(self.function, self.contraction.columns, self.schedule.column_block)
 
-    @contextmanager
-    def _block(self, axis: Axis, size: int, tile: int) -> Iterator[Block]:
-        whole = axis.extent // tile * tile
-        rest = axis.extent - whole
-        if size >= axis.extent:
-            yield Block(index(0), index(whole), index(axis.extent), rest, None)
-            return
-        function = self.function
-        with function.loop(index(0), index(axis.extent), size, hint=axis.name) as loop:
-            end = function.add_index(loop.counter, index(size))
-            yield Block(
-                start=loop.counter,
-                whole=function.intrinsic("smin", end, index(whole)),
-                stop=function.intrinsic("smin", end, index(axis.extent)),
-                rest=rest,
-                has_rest=function.compare("icmp sgt", end, index(whole)),
-            )
+    def _terms(self) -> AbstractContextManager[Span]:
+        return spans(self.function, self.contraction.depth, self.schedule.depth_block)
 
-    @contextmanager
-    def _terms(self) -> Iterator[Terms]:
-        depth, function = self.contraction.depth, self.function
-        if not self._in_blocks:
-            yield Terms(depth, index(0), index(depth.extent))
-            return
-        size, extent = self.schedule.depth_block, index(depth.extent)
-        with function.loop(index(0), extent, size, hint="term_block") as loop:
-            end = function.add_index(loop.counter, index(size))
-            yield Terms(depth, loop.counter, function.intrinsic("smin", end, extent))
+    def _block_rows(self, place: Place, columns: Span, terms: Span) -> None:
+        """All rows of a block of columns, summed over a block of terms."""
+        function, schedule, axis = self.function, self.schedule, self.contraction.rows
+        with spans(function, axis, schedule.row_block) as rows:
+            left = self._pack_left(place, rows, terms)
+            right = self._right_copy(columns, terms)
 
-    def _tiles(
-        self, place: Place, axis: Axis, block: Block, size: int, body: Callable[[Place, int], None]
-    ) -> None:
-        """Write `body(place, size)` for the tiles of a block: in a loop, then for the rest."""
-        whole = axis.extent // size * size
-        if whole:
-            with self.function.loop(block.start, block.whole, size, hint=axis.name) as loop:
-                body(place.moved(axis, loop.counter), size)
-        if block.rest:
-            with ExitStack() as condition:
-                if block.has_rest is not None:
-                    condition.enter_context(self.function.when(block.has_rest))
-                body(place.moved(axis, index(whole)), block.rest)
+            def panel(column: Value, width: int) -> None:
+                panel_place = place.moved(columns.axis, column)
 
-    def _rows(self, place: Place, columns: Block, terms: Terms) -> None:
-        contraction, schedule = self.contraction, self.schedule
-        with self._block(contraction.rows, schedule.row_block, schedule.rows) as rows:
-            self._pack_left(place, rows, terms)
-
-            def panel(place: Place, width: int) -> None:
-                def tile(place: Place, height: int) -> None:
+                def tile(row: Value, height: int) -> None:
+                    here = panel_place.moved(axis, row)
                     shape = TileShape(height, width, schedule.lanes)
-                    self._tile(place, shape, rows, columns, terms)
+                    left_side = self._left_side(here, left, terms)
+                    right_side = self._right_side(here, right, terms)
+                    tile_sum = TileSum(here, self.contraction, shape, left_side, right_side)
+                    self._tile(tile_sum, terms)
 
-                self._tiles(place, contraction.rows, rows, schedule.rows, tile)
+                rows.for_each(function, schedule.rows, tile)
 
-            self._tiles(place, contraction.columns, columns, schedule.width, panel)
+            columns.for_each(function, schedule.width, panel)
 
     def _inner_products(self, place: Place) -> None:
         contraction, lanes = self.contraction, self.schedule.lanes
-        block = self._block(contraction.columns, contraction.columns.extent, lanes)
+        first = place.moved(contraction.rows, index(0))
 
-        def tile(place: Place, width: int) -> None:
+        def tile(column: Value, width: int) -> None:
+            here = first.moved(contraction.columns, column)
             shape = TileShape(1, width, lanes)
-            sums = sum_columns(place, contraction, shape, self.schedule.chains)
-            store_tile(place, contraction, shape, [[sums]], None)
+            sums = sum_columns(here, contraction, shape, self.schedule.chains)
+            store_tile(here, contraction, shape, [[sums]], None)
 
-        with block as columns:
-            first = place.moved(contraction.rows, index(0))
-            self._tiles(first, contraction.columns, columns, lanes, tile)
+        with spans(self.function, contraction.columns, contraction.columns.extent) as columns:
+            columns.for_each(self.function, lanes, tile)
 
     # Operands
 
@@ -258,91 +208,82 @@ class _Nest:
             raise ValueError(f"{self.contraction.node!r} needs scratch memory and was given none")
         return self.function.offset(scratch, int8, index(offset))
 
-    def _after(self, offset: int, number: Value, start: Value, width: int) -> Value:
-        """The address in scratch memory of line `number`, where line `start` is the first."""
-        function = self.function
-        line = number if start.ref == "0" else function.binary("sub", number, start)
-        return function.offset(
-            self._scratch(offset), self.contraction.dtype, function.scale_index(line, width)
-        )
-
-    def _pack_right(self, place: Place, block: Block, terms: Terms) -> None:
+    def _right_copy(self, columns: Span, terms: Span) -> Copy | None:
         if self.schedule.right == "in place":
+            return None
+        lanes, address = self.schedule.lanes, self._scratch(self.layout.right)
+        room = self.layout.right_room
+        return Copy(self.contraction.right, columns, terms, lanes, room, lanes, address)
+
+    def _pack_right(self, place: Place, columns: Span, terms: Span) -> None:
+        copy = self._right_copy(columns, terms)
+        if copy is None:
             return
-        right, axis, lanes = self.contraction.right, self.contraction.columns, self.schedule.lanes
-        along = neighbours_along(right, place.buffers, (axis, terms.axis))
-        pack = pack_panel_transposed if along is terms.axis else pack_panel
+        if self.schedule.right == "by depth":
+            pack_by_depth(place, copy)
+            return
+        here = place.moved(columns.axis, columns.start).moved(terms.axis, terms.start)
+        if self.schedule.right == "computed":
+            address, room = self._scratch(self.layout.computed), self.layout.computed_room
+            pack_by_row(place, replace(copy, size=1, room=room, address=address))
+            rows = StoredRows(address, room)
+        else:
+            assert self.right_access is not None
+            address = self.right_access.address(here, self.contraction.dtype)
+            rows = StoredRows(address, self.right_access.stride(columns.axis))
+        pack_transposed(self.function, copy, rows)
 
-        def panel(place: Place, width: int) -> None:
-            address = self._right_panel(place, block)
-            padded = -(-width // lanes) * lanes
-            pack(place, Copying(right, axis, terms, lanes, address, padded), width)
+    def _pack_left(self, place: Place, rows: Span, terms: Span) -> Copy | None:
+        schedule = self.schedule
+        if schedule.left == "in place":
+            return None
+        by_row = schedule.left == "by row"
+        copy = Copy(
+            operand=self.contraction.left,
+            across=rows,
+            terms=terms,
+            size=1 if by_row else schedule.rows,
+            room=self.layout.left_room,
+            lanes=schedule.lanes,
+            address=self._scratch(self.layout.left),
+        )
+        (pack_by_row if by_row else pack_by_depth)(place, copy)
+        return copy
 
-        self._tiles(place, axis, block, self.schedule.width, panel)
-
-    def _pack_left(self, place: Place, block: Block, terms: Terms) -> None:
-        left, axis, lanes = self.contraction.left, self.contraction.rows, self.schedule.lanes
-        if self.schedule.left == "by row":
-            address, width = self._scratch(self.layout.left), self.layout.left_width
-            copying = Copying(left, axis, terms, lanes, address, width)
-            pack_rows(place, copying, block.start, block.stop)
-        elif self.schedule.left == "by depth":
-
-            def panel(place: Place, height: int) -> None:
-                address = self._left_panel(place, block)
-                pack_panel(place, Copying(left, axis, terms, lanes, address, height), height)
-
-            self._tiles(place, axis, block, self.schedule.rows, panel)
-
-    def _right_panel(self, place: Place, block: Block) -> Value:
-        column = place.where[self.contraction.columns]
-        return self._after(self.layout.right, column, block.start, self.layout.terms)
-
-    def _left_panel(self, place: Place, block: Block) -> Value:
-        by_row = self.schedule.left == "by row"
-        width = self.layout.left_width if by_row else self.layout.terms
-        row = place.where[self.contraction.rows]
-        return self._after(self.layout.left, row, block.start, width)
-
-    def _left_side(self, place: Place, shape: TileShape, block: Block, terms: Terms) -> Side:
+    def _left_side(self, place: Place, copy: Copy | None, terms: Span) -> Side:
         contraction, access = self.contraction, self.left_access
-        if self.schedule.left == "by row":
-            return Side(self._left_panel(place, block), self.layout.left_width, 1)
-        if self.schedule.left == "by depth":
-            return Side(self._left_panel(place, block), 1, shape.rows)
+        if copy is not None:
+            address = copy.tile(self.function, place.where[contraction.rows])
+            by_row = self.schedule.left == "by row"
+            return Side(address, copy.room, 1) if by_row else Side(address, 1, copy.size)
         if access is None:
             raise ValueError(f"{contraction.left.node!r} cannot be read in place")
         address = access.address(place.moved(terms.axis, terms.start), contraction.dtype)
         return Side(address, access.stride(contraction.rows), access.stride(terms.axis))
 
-    def _right_side(
-        self, place: Place, shape: TileShape, block: Block, terms: Terms
-    ) -> Side | None:
-        contraction, access = self.contraction, self.right_access
-        if self.schedule.right != "in place":
-            width = len(shape.firsts) * shape.lanes
-            return Side(self._right_panel(place, block), 1, width, padded=True)
+    def _right_side(self, place: Place, copy: Copy | None, terms: Span) -> Side | None:
+        contraction, access, lanes = self.contraction, self.right_access, self.schedule.lanes
+        if copy is not None:
+            address = copy.tile(self.function, place.where[contraction.columns])
+            return Side(address, copy.room * lanes, lanes, padded=True)
         if access is None or access.stride(contraction.columns) != 1:
             return None
         address = access.address(place.moved(terms.axis, terms.start), contraction.dtype)
-        return Side(address, 1, access.stride(terms.axis))
+        return Side(address, lanes, access.stride(terms.axis))
 
     # Tiles
 
-    def _tile(
-        self, place: Place, shape: TileShape, rows: Block, columns: Block, terms: Terms
-    ) -> None:
-        contraction, function = self.contraction, self.function
-        left = self._left_side(place, shape, rows, terms)
-        right = self._right_side(place, shape, columns, terms)
-        tile_sum = TileSum(place, contraction, shape, left, right)
+    def _tile(self, tile_sum: TileSum, terms: Span) -> None:
+        """Sum a tile over `terms`; after the last ones compute and store what follows."""
+        contraction, function, shape = self.contraction, self.function, tile_sum.shape
+        place = tile_sum.place
         spill = self._scratch(self.layout.spill) if self.schedule.looped_epilogue else None
-        start = shape.filled(constant(0, contraction.dtype, shape.lanes))
-        if terms.all:
-            total = tile_sum.emit(terms, start, self.schedule.chains)
+        if terms.whole:
+            zero = shape.filled(constant(0, contraction.dtype, shape.lanes))
+            total = tile_sum.emit(terms, zero, self.schedule.chains)
             store_tile(place, contraction, shape, total, spill)
             return
-        partial = self._partial_addresses(place, shape)
+        partial = self._partial_sums(place, shape)
         later = function.splat(function.compare("icmp ne", terms.start, index(0)), shape.lanes)
         start = [
             [function.load_masked(address, contraction.dtype, later) for address in row]
@@ -357,8 +298,8 @@ class _Nest:
         with function.when(function.compare("icmp eq", terms.stop, end), "finished"):
             store_tile(place, contraction, shape, total, spill)
 
-    def _partial_addresses(self, place: Place, shape: TileShape) -> Tile:
-        """Where the partial sums of a tile are kept between blocks of the depth."""
+    def _partial_sums(self, place: Place, shape: TileShape) -> Tile:
+        """Where the sums of a tile are kept from one block of terms to the next."""
         function, contraction, width = self.function, self.contraction, self.layout.partial_width
         line = function.scale_index(place.where[contraction.rows], width)
         position = function.add_index(line, place.where[contraction.columns])

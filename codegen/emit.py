@@ -3,7 +3,7 @@
 Owns `Value`, `Function` and `Module`. Text is written directly because it is several times faster
 than building instruction objects; LLVM parses and verifies it before anything runs. Imports
 `ir.types`. Invariants: operands of an instruction have equal types (checked here, with the names
-of both); code put into a loop's preheader dominates the loop.
+of both); an instruction without effects is written in the outermost loop that has its operands.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphc.ir.types import DType, bool_, float32, int64
 
@@ -55,11 +55,13 @@ def literal(value: float | int | bool, dtype: DType) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An SSA value or constant: how it is written, its element type, how many lanes it has."""
+    """An SSA value or constant: how it is written, its element type, how many lanes it has, and
+    in how many nested loops it is (a constant is in none)."""
 
     ref: str
     dtype: DType
     lanes: int = 1
+    depth: int = 0
 
     @property
     def type(self) -> str:
@@ -84,7 +86,7 @@ def index(value: int) -> Value:
 
 @dataclass
 class Loop:
-    """An open loop: its counter, the values carried round it, and its preheader.
+    """An open loop: its counter and the values carried round it.
 
     `next` must be set to the carried values of the next round before the loop closes; then
     `results` holds them as they are after the last.
@@ -92,7 +94,6 @@ class Loop:
 
     counter: Value
     carried: list[Value]
-    preheader: Lines
     next: list[Value] = field(default_factory=list)
     results: list[Value] = field(default_factory=list)
 
@@ -100,8 +101,8 @@ class Loop:
 class Function:
     """One LLVM function being written.
 
-    Instructions go to the end of the current line list; `at` redirects them, for example into a
-    preheader.
+    Instructions go to the end, except that one without effects goes ahead of the loops in which
+    none of its operands varies.
     """
 
     def __init__(
@@ -116,10 +117,22 @@ class Function:
         self._body: Lines = []
         self._lines = self._body
         self._count = 0
+        # Of each open loop or condition the place just ahead of it, and how many of them code may
+        # not be moved out of, because it might not run there.
+        self._ahead: list[Lines] = []
+        self._fixed = 0
+
+    @property
+    def depth(self) -> int:
+        """How many loops and conditions are open."""
+        return len(self._ahead)
 
     def fresh(self, dtype: DType, lanes: int = 1) -> Value:
+        return self._named(dtype, lanes, self.depth)
+
+    def _named(self, dtype: DType, lanes: int, depth: int) -> Value:
         self._count += 1
-        return Value(f"%v{self._count}", dtype, lanes)
+        return Value(f"%v{self._count}", dtype, lanes, depth)
 
     def fresh_label(self, hint: str) -> str:
         self._count += 1
@@ -132,25 +145,35 @@ class Function:
         self._lines.append(f"  ; {text}")
 
     def emit(self, right: str, dtype: DType, lanes: int = 1) -> Value:
-        """Append `%vN = right` and return the value."""
+        """Append `%vN = right` here and return the value."""
         result = self.fresh(dtype, lanes)
         self._lines.append(f"  {result.ref} = {right}")
         return result
 
-    @contextmanager
-    def at(self, lines: Lines) -> Iterator[None]:
-        """Write to another place, then come back to exactly this one."""
-        saved, self._lines = self._lines, lines
-        try:
-            yield
-        finally:
-            self._lines = saved
+    def pure(self, right: str, dtype: DType, lanes: int, *operands: Value) -> Value:
+        """Write `%vN = right`, which has no effect, where all of its operands first are."""
+        depth = max([self._fixed, *(operand.depth for operand in operands)])
+        if depth >= self.depth:
+            return self.emit(right, dtype, lanes)
+        result = self._named(dtype, lanes, depth)
+        self._ahead[depth].append(f"  {result.ref} = {right}")
+        return result
 
-    def reserve(self) -> Lines:
+    def _reserve(self) -> Lines:
         """A place here that can be written to later; it dominates all that follows."""
         lines: Lines = []
         self._lines.append(lines)
         return lines
+
+    @contextmanager
+    def _nested(self, ahead: Lines, *, always_runs: bool) -> Iterator[None]:
+        fixed = self._fixed
+        self._ahead.append(ahead)
+        if not always_runs:
+            self._fixed = self.depth
+        yield
+        self._ahead.pop()
+        self._fixed = fixed
 
     # Arithmetic
 
@@ -159,25 +182,28 @@ class Function:
         if x.type != y.type:
             raise TypeError(f"{opcode} of {x.typed} and {y.typed}")
         flags = f"{flags} " if flags else ""
-        return self.emit(f"{opcode} {flags}{x.typed}, {y.ref}", x.dtype, x.lanes)
+        return self.pure(f"{opcode} {flags}{x.typed}, {y.ref}", x.dtype, x.lanes, x, y)
 
     def compare(self, opcode: str, x: Value, y: Value) -> Value:
         """`opcode` is the whole comparison: `fcmp olt`, `icmp slt`, ..."""
         if x.type != y.type:
             raise TypeError(f"{opcode} of {x.typed} and {y.typed}")
-        return self.emit(f"{opcode} {x.typed}, {y.ref}", bool_, x.lanes)
+        return self.pure(f"{opcode} {x.typed}, {y.ref}", bool_, x.lanes, x, y)
 
     def select(self, condition: Value, x: Value, y: Value) -> Value:
         if x.type != y.type or condition.lanes not in (1, x.lanes):
             raise TypeError(f"select {condition.typed} of {x.typed} and {y.typed}")
-        return self.emit(f"select {condition.typed}, {x.typed}, {y.typed}", x.dtype, x.lanes)
+        return self.pure(
+            f"select {condition.typed}, {x.typed}, {y.typed}", x.dtype, x.lanes, condition, x, y
+        )
 
     def convert(self, opcode: str, x: Value, dtype: DType) -> Value:
         """A cast instruction such as `sitofp`, `fpext`, `bitcast`."""
-        return self.emit(f"{opcode} {x.typed} to {llvm_type(dtype, x.lanes)}", dtype, x.lanes)
+        right = f"{opcode} {x.typed} to {llvm_type(dtype, x.lanes)}"
+        return self.pure(right, dtype, x.lanes, x)
 
     def unary(self, opcode: str, x: Value) -> Value:
-        return self.emit(f"{opcode} {x.typed}", x.dtype, x.lanes)
+        return self.pure(f"{opcode} {x.typed}", x.dtype, x.lanes, x)
 
     def intrinsic(self, name: str, *operands: Value, dtype: DType | None = None) -> Value:
         """A call of `llvm.NAME` overloaded on the first operand's type, which is the result's
@@ -191,7 +217,8 @@ class Function:
             f"declare {returns} @{symbol}({', '.join(operand.type for operand in operands)})"
         )
         arguments = ", ".join(operand.typed for operand in operands)
-        return self.emit(f"call {returns} @{symbol}({arguments})", result, first.lanes)
+        right = f"call {returns} @{symbol}({arguments})"
+        return self.pure(right, result, first.lanes, *operands)
 
     def fma(self, x: Value, y: Value, z: Value) -> Value:
         return self.intrinsic("fma", x, y, z)
@@ -224,11 +251,10 @@ class Function:
         if not x.ref.startswith("%"):
             return Value(f"splat ({x.typed})", x.dtype, lanes)
         vector = llvm_type(x.dtype, lanes)
-        first = self.emit(f"insertelement {vector} poison, {x.typed}, i64 0", x.dtype, lanes)
+        first = self.pure(f"insertelement {vector} poison, {x.typed}, i64 0", x.dtype, lanes, x)
         mask = f"<{lanes} x i32> zeroinitializer"
-        return self.emit(
-            f"shufflevector {vector} {first.ref}, {vector} poison, {mask}", x.dtype, lanes
-        )
+        right = f"shufflevector {vector} {first.ref}, {vector} poison, {mask}"
+        return self.pure(right, x.dtype, lanes, first)
 
     def shuffle(self, x: Value, y: Value, picks: Sequence[int]) -> Value:
         """Lanes of x (0..n-1) and y (n..2n-1) in the order of `picks`; one pick is a scalar."""
@@ -239,14 +265,11 @@ class Function:
                 else self.extract(y, picks[0] - x.lanes)
             )
         mask = ", ".join(f"i32 {pick}" for pick in picks)
-        return self.emit(
-            f"shufflevector {x.typed}, {y.typed}, <{len(picks)} x i32> <{mask}>",
-            x.dtype,
-            len(picks),
-        )
+        right = f"shufflevector {x.typed}, {y.typed}, <{len(picks)} x i32> <{mask}>"
+        return self.pure(right, x.dtype, len(picks), x, y)
 
     def extract(self, x: Value, lane: int) -> Value:
-        return self.emit(f"extractelement {x.typed}, i64 {lane}", x.dtype)
+        return self.pure(f"extractelement {x.typed}, i64 {lane}", x.dtype, 1, x)
 
     def lane_numbers(self, lanes: int) -> Value:
         """The i64 vector 0, 1, 2, ..."""
@@ -258,11 +281,8 @@ class Function:
         """The address `offset` elements after `base`; a vector offset gives a vector."""
         if offset.ref == "0":
             return base
-        return self.emit(
-            f"getelementptr {memory_type(dtype)}, {base.typed}, {offset.typed}",
-            POINTER,
-            offset.lanes,
-        )
+        right = f"getelementptr {memory_type(dtype)}, {base.typed}, {offset.typed}"
+        return self.pure(right, POINTER, offset.lanes, base, offset)
 
     # A load said to be `read_only` is from memory that no store of this function writes; then LLVM
     # may move it out of loops and past stores.
@@ -272,12 +292,8 @@ class Function:
     ) -> Value:
         """A load of `lanes` neighbours, aligned to the element only."""
         stored = memory_type(dtype, lanes)
-        loaded = self.emit(
-            f"load {stored}, {address.typed}, align {dtype.bytes}{self._scope(read_only)}",
-            dtype,
-            lanes,
-        )
-        return self._from_memory(loaded, dtype)
+        right = f"load {stored}, {address.typed}, align {dtype.bytes}{self._scope(read_only)}"
+        return self._loaded(right, dtype, lanes, read_only, address)
 
     def load_masked(
         self, address: Value, dtype: DType, mask: Value, *, read_only: bool = False
@@ -286,13 +302,11 @@ class Function:
         stored, lanes = memory_type(dtype, mask.lanes), mask.lanes
         symbol = f"llvm.masked.load.{_memory_suffix(dtype, lanes)}.p0"
         self.module.declare(f"declare {stored} @{symbol}(ptr, i32, <{lanes} x i1>, {stored})")
-        loaded = self.emit(
+        right = (
             f"call {stored} @{symbol}({address.typed}, i32 {dtype.bytes}, {mask.typed}, "
-            f"{stored} zeroinitializer){self._scope(read_only)}",
-            dtype,
-            lanes,
+            f"{stored} zeroinitializer){self._scope(read_only)}"
         )
-        return self._from_memory(loaded, dtype)
+        return self._loaded(right, dtype, lanes, read_only, address, mask)
 
     def gather(
         self, addresses: Value, dtype: DType, mask: Value, *, read_only: bool = False
@@ -303,13 +317,11 @@ class Function:
         self.module.declare(
             f"declare {stored} @{symbol}(<{lanes} x ptr>, i32, <{lanes} x i1>, {stored})"
         )
-        loaded = self.emit(
+        right = (
             f"call {stored} @{symbol}({addresses.typed}, i32 {dtype.bytes}, {mask.typed}, "
-            f"{stored} zeroinitializer){self._scope(read_only)}",
-            dtype,
-            lanes,
+            f"{stored} zeroinitializer){self._scope(read_only)}"
         )
-        return self._from_memory(loaded, dtype)
+        return self._loaded(right, dtype, lanes, read_only, addresses, mask)
 
     def _scope(self, read_only: bool) -> str:
         return f", !alias.scope !{self.alias_scope}" if read_only else ""
@@ -331,12 +343,18 @@ class Function:
             f"{mask.typed}), !noalias !{self.alias_scope}"
         )
 
-    def _from_memory(self, loaded: Value, dtype: DType) -> Value:
+    def _loaded(
+        self, right: str, dtype: DType, lanes: int, read_only: bool, *operands: Value
+    ) -> Value:
+        """A load, made a bool if it is one; it may be moved where nothing writes the memory."""
+        stored = _BYTE if dtype is bool_ else dtype
+        if read_only:
+            value = self.pure(right, stored, lanes, *operands)
+        else:
+            value = self.emit(right, stored, lanes)
         if dtype is not bool_:
-            return loaded
-        byte = llvm_type(_BYTE, loaded.lanes)
-        zero = "0" if loaded.lanes == 1 else "zeroinitializer"
-        return self.emit(f"icmp ne {byte} {loaded.ref}, {zero}", bool_, loaded.lanes)
+            return value
+        return self.compare("icmp ne", value, constant(0, _BYTE, lanes))
 
     def _to_memory(self, value: Value) -> Value:
         return self.convert("zext", value, _BYTE) if value.dtype is bool_ else value
@@ -363,7 +381,7 @@ class Function:
         hint: str = "loop",
     ) -> Iterator[Loop]:
         """A counted loop. With constant bounds that give no round the body is jumped over."""
-        preheader = self.reserve()
+        ahead = self._reserve()
         body, after = self.fresh_label(hint), self.fresh_label(f"{hint}_end")
         before = self.block
         never_empty = _is_number(start) and _is_number(stop) and int(start.ref) < int(stop.ref)
@@ -372,27 +390,26 @@ class Function:
         else:
             self.branch(self.compare("icmp slt", start, stop), body, after)
         self.label(body)
-        counter = self.fresh(int64)
-        phis = [self.fresh(value.dtype, value.lanes) for value in carried]
-        head = self.reserve()
-        loop = Loop(counter, phis, preheader)
-        yield loop
+        with self._nested(ahead, always_runs=never_empty):
+            counter = self.fresh(int64)
+            phis = [self.fresh(value.dtype, value.lanes) for value in carried]
+            head = self._reserve()
+            loop = Loop(counter, phis)
+            yield loop
+            following = self.binary("add", counter, index(step), "nsw")
         if len(loop.next) != len(phis):
             raise ValueError(f"loop {hint} carries {len(phis)} values, got {len(loop.next)} back")
-        following = self.binary("add", counter, index(step), "nsw")
         last = self.block
-        with self.at(head):
-            self.raw(
-                f"{counter.ref} = phi i64 [{start.ref}, %{before}], [{following.ref}, %{last}]"
+        for phi, first, back in zip(
+            (counter, *phis), (start, *carried), (following, *loop.next), strict=True
+        ):
+            head.append(
+                f"  {phi.ref} = phi {phi.type} [{first.ref}, %{before}], [{back.ref}, %{last}]"
             )
-            for phi, first, back in zip(phis, carried, loop.next, strict=True):
-                self.raw(
-                    f"{phi.ref} = phi {phi.type} [{first.ref}, %{before}], [{back.ref}, %{last}]"
-                )
         self.branch(self.compare("icmp slt", following, stop), body, after)
         self.label(after)
         if never_empty:
-            loop.results = list(loop.next)
+            loop.results = [replace(value, depth=self.depth) for value in loop.next]
             return
         for first, back in zip(carried, loop.next, strict=True):
             loop.results.append(
@@ -410,9 +427,11 @@ class Function:
         """Run the block only if the scalar condition holds; a block that returns from the
         function does not fall through to what follows."""
         then, after = self.fresh_label(hint), self.fresh_label(f"{hint}_end")
+        ahead = self._reserve()
         self.branch(condition, then, after)
         self.label(then)
-        yield
+        with self._nested(ahead, always_runs=False):
+            yield
         if falls_through:
             self.jump(after)
         self.label(after)

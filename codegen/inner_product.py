@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from graphc.codegen.emit import Function, Value, constant, index
 from graphc.codegen.microkernel import TileShape, multiply_add
-from graphc.codegen.operand import Contraction, Place, lane_mask, shifted
+from graphc.codegen.operand import Contraction
 from graphc.codegen.packing import exchanged
+from graphc.codegen.place import Place, lane_mask, shifted
 from graphc.codegen.scalars import VectorScalars
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from graphc.codegen.emit import Function, Value, constant, index
 from graphc.codegen.evaluate import Evaluator
-from graphc.codegen.operand import Contraction, Place, lane_mask, shifted
-from graphc.codegen.packing import Terms
+from graphc.codegen.operand import Contraction
+from graphc.codegen.place import Place, Span, lane_mask, shifted
 from graphc.codegen.scalars import VectorScalars
 
 Tile = list[list[Value]]
@@ -22,9 +22,12 @@ Tile = list[list[Value]]
 
 @dataclass(frozen=True)
 class Side:
-    """Where a tile reads one operand: the address of its first element, and how many elements lie
-    from one row (or column) and from one term to the next. A `padded` side may be read by whole
-    vectors."""
+    """Where a tile reads one operand.
+
+    `address` is that of its first element; `across` and `along` are the elements from one row (of
+    the right operand: from one vector of columns) and from one term to the next. A `padded` side
+    may be read by whole vectors.
+    """
 
     address: Value
     across: int
@@ -66,7 +69,7 @@ class TileSum:
     left: Side
     right: Side | None
 
-    def emit(self, terms: Terms, start: Tile, chains: int) -> Tile:
+    def emit(self, terms: Span, start: Tile, chains: int) -> Tile:
         """`start` plus the sum over `terms`, in `chains` sums of every so many-th term; more than
         one only if the terms are the whole depth."""
         function = self.place.function
@@ -121,8 +124,8 @@ class TileSum:
             ]
             return [function.splat(value, shape.lanes) for value in values]
         vectors = []
-        for first in shape.firsts:
-            offset = index(first * self.right.across + by * self.right.along)
+        for number, first in enumerate(shape.firsts):
+            offset = index(number * self.right.across + by * self.right.along)
             address = function.offset(pointers[1], contraction.dtype, offset)
             mask = None if self.right.padded else shape.mask(first)
             if mask is None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.codegen.emit import Function, Value, index
-from graphc.codegen.evaluate import Axis, Buffer, Evaluator, Index, Indices, indices_of
+from graphc.codegen.emit import Value, index
+from graphc.codegen.evaluate import Axis, Buffer, Index, Indices, indices_of
+from graphc.codegen.place import Place
 from graphc.ir.access import operand_maps
 from graphc.ir.graph import Node
 from graphc.ir.op import AccessMap, Affine, Family
-from graphc.ir.types import DType, bool_
+from graphc.ir.types import DType
 
 
 @dataclass(frozen=True)
@@ -106,43 +107,6 @@ class StridedAccess:
             step = function.scale_index(place.where[axis], stride)
             position = function.add_index(position, step)
         return function.offset(self.buffer.address, dtype, position)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the code being written stands: the function, what it can load, and its axes."""
-
-    function: Function
-    buffers: Mapping[Node, Buffer]
-    where: Mapping[Axis, Value]
-
-    def moved(self, axis: Axis, value: Value) -> Place:
-        """The place where `axis` stands at another value."""
-        return replace(self, where={**self.where, axis: value})
-
-    def evaluator(self, lane_axis: Axis, lanes: int) -> Evaluator:
-        """An evaluator that stands here; it remembers nothing from anywhere else."""
-        evaluator = Evaluator(self.function, self.buffers, lane_axis, lanes)
-        for axis, value in self.where.items():
-            evaluator.set_axis(axis, value)
-        return evaluator
-
-
-def shifted(at: Indices, axis: Axis, by: int) -> Indices:
-    """An index when `axis` is further by a constant."""
-    return tuple(entry.shifted(axis, by) for entry in at)
-
-
-def lane_mask(active: int, lanes: int) -> Value | None:
-    """The mask of the first lanes; None if all are active.
-
-    >>> lane_mask(1, 2).typed
-    '<2 x i1> <i1 true, i1 false>'
-    """
-    if active >= lanes:
-        return None
-    flags = ", ".join(f"i1 {'true' if lane < active else 'false'}" for lane in range(lanes))
-    return Value(f"<{flags}>", bool_, lanes)
 
 
 def strided_access(operand: Operand, buffers: Mapping[Node, Buffer]) -> StridedAccess | None:

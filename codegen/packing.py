@@ -8,134 +8,126 @@ copy may spill fewer than a vector's elements behind its end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphc.codegen.emit import Function, Value, constant, index
-from graphc.codegen.evaluate import Axis
-from graphc.codegen.operand import Operand, Place, lane_mask, shifted
+from graphc.codegen.operand import Operand
+from graphc.codegen.place import Place, Span, lane_mask, shifted
+from graphc.ir.types import DType
 
 
 @dataclass(frozen=True)
-class Terms:
-    """The part of the depth being summed: from `start` to `stop` on `axis`.
+class Copy:
+    """A copy of the part of an operand that `across` and `terms` (of the depth) span.
 
-    Every part but the last has a whole number of vectors.
-    """
-
-    axis: Axis
-    start: Value
-    stop: Value
-
-    @property
-    def all(self) -> bool:
-        """Whether it is the whole depth, known when the code is written."""
-        return self.start.ref == "0" and self.stop.ref == str(self.axis.extent)
-
-    def for_each_vector(
-        self, function: Function, lanes: int, body: Callable[[Value, int], None]
-    ) -> None:
-        """Write `body(first, active)` in a loop over vectors of terms, then for the rest."""
-        whole = self.axis.extent // lanes * lanes
-        rest = self.axis.extent - whole
-        stop = index(whole)
-        if not self.all:
-            stop = function.intrinsic("smin", self.stop, stop)
-        if whole:
-            with function.loop(self.start, stop, lanes, hint="copy") as loop:
-                body(loop.counter, lanes)
-        if rest and self.all:
-            body(index(whole), rest)
-        elif rest:
-            with function.when(function.compare("icmp sgt", self.stop, index(whole))):
-                body(index(whole), rest)
-
-
-@dataclass(frozen=True)
-class Copying:
-    """What is copied, by vectors of how many elements, and where the copy is.
-
-    `across` is the operand's axis that is not its depth. The elements of a panel stand `width` to
-    a term; the elements of rows stand `width` to a row.
+    The axis `across` is cut into tiles of `size`. A tile copied by depth holds, term after term,
+    `size` elements side by side, and has room for `room` terms; a tile copied by row is one row,
+    and `room` is the elements from row to row. `lanes` elements are copied at a time.
     """
 
     operand: Operand
-    across: Axis
-    terms: Terms
+    across: Span
+    terms: Span
+    size: int
+    room: int
     lanes: int
     address: Value
-    width: int
 
-    def line(self, function: Function, number: Value) -> Value:
-        """The address of a term of a panel, or of a row."""
-        position = function.scale_index(number, self.width)
-        return function.offset(self.address, self.operand.node.dtype, position)
+    def tile(self, function: Function, first: Value) -> Value:
+        """The address of the tile that begins at `first`."""
+        distance = function.scale_index(self.across.after_start(function, first), self.room)
+        return function.offset(self.address, self.operand.node.dtype, distance)
 
-    def term_line(self, function: Function, term: Value, by: int = 0) -> Value:
-        """The address in a panel of the term `by` after one."""
-        number = term
-        if self.terms.start.ref != "0":
-            number = function.binary("sub", term, self.terms.start)
-        return self.line(function, function.add_index(number, index(by)))
+    def line(self, function: Function, tile: Value, term: Value, by: int = 0) -> Value:
+        """The address in a tile of the term `by` after one."""
+        number = function.add_index(self.terms.after_start(function, term), index(by))
+        distance = function.scale_index(number, self.size)
+        return function.offset(tile, self.operand.node.dtype, distance)
 
 
-def pack_panel(place: Place, copying: Copying, count: int) -> None:
-    """Copy a panel of `count` rows or columns from `place` on, by vectors along these."""
-    function, operand, lanes = place.function, copying.operand, copying.lanes
-    with function.loop(copying.terms.start, copying.terms.stop, 1, hint="copy") as loop:
-        here = place.moved(copying.terms.axis, loop.counter)
-        evaluator = here.evaluator(copying.across, lanes)
-        line = copying.term_line(function, loop.counter)
-        for first in range(0, count, lanes):
-            at = shifted(operand.at, copying.across, first)
-            value = evaluator.value(operand.node, at, lane_mask(count - first, lanes))
-            _store(function, value, lanes, line, first)
+def pack_by_depth(place: Place, copy: Copy) -> None:
+    """Copy by vectors along `across`, term after term."""
+    function, operand, axis = place.function, copy.operand, copy.across.axis
+    with function.loop(copy.terms.start, copy.terms.stop, 1, hint="copy") as loop:
+        here = place.moved(copy.terms.axis, loop.counter)
+
+        def tile(first: Value, count: int) -> None:
+            evaluator = here.moved(axis, first).evaluator(axis, copy.lanes)
+            line = copy.line(function, copy.tile(function, first), loop.counter)
+            for by in range(0, count, copy.lanes):
+                mask = lane_mask(count - by, copy.lanes)
+                value = evaluator.value(operand.node, shifted(operand.at, axis, by), mask)
+                address = function.offset(line, operand.node.dtype, index(by))
+                function.store(function.splat(value, copy.lanes), address)
+
+        copy.across.for_each(function, copy.size, tile)
 
 
-def pack_panel_transposed(place: Place, copying: Copying, count: int) -> None:
-    """The same copy, by vectors along the depth that are transposed in registers."""
-    function, operand, lanes = place.function, copying.operand, copying.lanes
+def pack_by_row(place: Place, copy: Copy) -> None:
+    """Copy by vectors along the depth, row after row."""
+    function, operand, depth = place.function, copy.operand, copy.terms.axis
+    with function.loop(copy.across.start, copy.across.stop, 1, hint="copy") as loop:
+        row = copy.tile(function, loop.counter)
+        here = place.moved(copy.across.axis, loop.counter)
 
-    def block(term: Value, active: int) -> None:
-        evaluator = place.moved(copying.terms.axis, term).evaluator(copying.terms.axis, lanes)
-        mask = lane_mask(active, lanes)
-        for first in range(0, count, lanes):
-            vectors = [constant(0, operand.node.dtype, lanes)] * lanes
-            for i in range(min(count - first, lanes)):
-                at = shifted(operand.at, copying.across, first + i)
-                vectors[i] = function.splat(evaluator.value(operand.node, at, mask), lanes)
-            for i, vector in enumerate(transposed(function, vectors)[:active]):
-                _store(function, vector, lanes, copying.term_line(function, term, i), first)
+        def vector(first: Value, count: int) -> None:
+            evaluator = here.moved(depth, first).evaluator(depth, copy.lanes)
+            value = evaluator.value(operand.node, operand.at, lane_mask(count, copy.lanes))
+            distance = copy.terms.after_start(function, first)
+            address = function.offset(row, operand.node.dtype, distance)
+            function.store(function.splat(value, copy.lanes), address)
 
-    copying.terms.for_each_vector(function, lanes, block)
+        copy.terms.for_each(function, copy.lanes, vector)
 
 
-def pack_rows(place: Place, copying: Copying, start: Value, stop: Value) -> None:
-    """Copy rows `start` to `stop`, each by vectors along the depth."""
-    function, operand, lanes = place.function, copying.operand, copying.lanes
-    depth = copying.terms.axis
-    with function.loop(start, stop, 1, hint="copy_row") as loop:
-        number = function.binary("sub", loop.counter, start)
-        line = copying.line(function, number)
-        row = place.moved(copying.across, loop.counter)
+@dataclass(frozen=True)
+class StoredRows:
+    """Rows in memory whose terms are neighbours: the address of the first row's first term, and
+    the elements from row to row."""
+
+    address: Value
+    distance: int
+
+
+def pack_transposed(function: Function, copy: Copy, rows: StoredRows) -> None:
+    """Copy stored rows by depth: small blocks are transposed in registers.
+
+    The part of each row that fills 128 bits is loaded at once, so that a block has as many rows as
+    a vector has lanes, but is moved by shuffles inside the 128-bit parts of vectors.
+    """
+    dtype, lanes = copy.operand.node.dtype, copy.lanes
+    at_once = min(128 // max(dtype.bits, 32), lanes)
+
+    def tile(first: Value, count: int) -> None:
+        target = copy.tile(function, first)
+        skipped = copy.across.after_start(function, first)
+        row = function.offset(rows.address, dtype, function.scale_index(skipped, rows.distance))
 
         def block(term: Value, active: int) -> None:
-            evaluator = row.moved(depth, term).evaluator(depth, lanes)
-            value = evaluator.value(operand.node, operand.at, lane_mask(active, lanes))
-            first = term
-            if copying.terms.start.ref != "0":
-                first = function.binary("sub", term, copying.terms.start)
-            address = function.offset(line, operand.node.dtype, first)
-            function.store(function.splat(value, lanes), address)
+            origin = function.offset(row, dtype, copy.terms.after_start(function, term))
+            mask = lane_mask(active, at_once)
+            parts = []
+            for i in range(lanes):
+                if i >= count:
+                    parts.append(constant(0, dtype, at_once))
+                    continue
+                address = function.offset(origin, dtype, index(i * rows.distance))
+                parts.append(_load(function, address, dtype, at_once, mask))
+            loaded = [_joined(function, parts[i::at_once]) for i in range(at_once)]
+            for i, vector in enumerate(transposed(function, loaded)[:active]):
+                function.store(vector, copy.line(function, target, term, i))
 
-        copying.terms.for_each_vector(function, lanes, block)
+        copy.terms.for_each(function, at_once, block)
+
+    copy.across.for_each(function, copy.size, tile)
 
 
 def transposed(function: Function, vectors: Sequence[Value]) -> list[Value]:
-    """The columns of the square matrix whose rows are `vectors`.
+    """The transpose of n vectors in each group of n neighbouring lanes.
 
-    Of each pair of rows whose numbers differ in one bit the off-diagonal blocks are exchanged, bit
-    by bit: n log n shuffles.
+    Of each pair of vectors whose numbers differ in one bit the off-diagonal blocks are exchanged,
+    bit by bit.
     """
     rows = list(vectors)
     distance = len(rows) // 2
@@ -157,6 +149,19 @@ def exchanged(function: Function, x: Value, y: Value, distance: int) -> tuple[Va
     return function.shuffle(x, y, low), function.shuffle(x, y, high)
 
 
-def _store(function: Function, value: Value, lanes: int, line: Value, first: int) -> None:
-    address = function.offset(line, value.dtype, index(first))
-    function.store(function.splat(value, lanes), address)
+def _joined(function: Function, vectors: Sequence[Value]) -> Value:
+    """One vector of the lanes of several."""
+    parts = list(vectors)
+    while len(parts) > 1:
+        picks = range(2 * parts[0].lanes)
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        parts = [function.shuffle(x, y, picks) for x, y in pairs]
+    return parts[0]
+
+
+def _load(
+    function: Function, address: Value, dtype: DType, lanes: int, mask: Value | None
+) -> Value:
+    if mask is None:
+        return function.load(address, dtype, lanes)
+    return function.load_masked(address, dtype, mask)

@@ -18,7 +18,8 @@ from graphc.codegen.target import Target
 from graphc.ir.graph import Node
 from graphc.ir.types import DType
 
-Packing = Literal["in place", "by row", "by depth"]
+LeftPacking = Literal["in place", "by row", "by depth"]
+RightPacking = Literal["in place", "by depth", "transposed", "computed"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class ContractionSchedule:
     from `depth_block` terms at a time. `chains` sums of interleaved terms are kept apart and added
     at the end, where a tile is too small to hide the latency of an add.
 
-    `left` and `right` say whether an operand is read where it lies or copied first, and whether
-    neighbours in the copy lie along the depth ("by row") or across it ("by depth").
+    `left` and `right` say whether an operand is read where it lies or copied first. Neighbours in
+    the copy lie along the depth ("by row") or across it ("by depth"). Rows that lie along the
+    depth are "transposed" into a right copy, after they were "computed" if they are not stored.
     `looped_epilogue` writes a long epilogue once, in a loop over the rows of a tile. `parallel`
     names the axis whose blocks threads may share.
     """
@@ -43,8 +45,8 @@ class ContractionSchedule:
     depth_block: int
     row_block: int
     column_block: int
-    left: Packing = "in place"
-    right: Packing = "in place"
+    left: LeftPacking = "in place"
+    right: RightPacking = "in place"
     chains: int = 1
     swapped: bool = False
     inner: bool = False
@@ -185,10 +187,10 @@ def _depth_block(depth: int, bytes_per_term: int, lanes: int, target: Target) ->
 
 def _left_packing(
     contraction: Contraction, buffers: Mapping[Node, Buffer], rows: int, panels: int
-) -> Packing:
+) -> LeftPacking:
     left, depth = contraction.left, contraction.depth
     along = neighbours_along(left, buffers, (depth, contraction.rows))
-    copied: Packing = "by row" if along is depth else "by depth"
+    copied: LeftPacking = "by row" if along is depth else "by depth"
     access = strided_access(left, buffers)
     if access is None:
         return copied
@@ -209,14 +211,16 @@ def _collide(step: int, rows: int) -> bool:
 
 def _right_packing(
     contraction: Contraction, buffers: Mapping[Node, Buffer], row_tiles: int, panels: int
-) -> Packing:
+) -> RightPacking:
     right, columns = contraction.right, contraction.columns
     access = strided_access(right, buffers)
     if access is not None and access.stride(columns) == 1:
         return "in place" if row_tiles == 1 or panels == 1 else "by depth"
-    along = neighbours_along(right, buffers, (columns, contraction.depth))
-    once = row_tiles == 1 and along is columns
-    return "in place" if once else "by depth"
+    if access is not None and access.stride(contraction.depth) == 1:
+        return "transposed"
+    if neighbours_along(right, buffers, (columns, contraction.depth)) is contraction.depth:
+        return "computed"
+    return "in place" if row_tiles == 1 else "by depth"
 
 
 def epilogue_cost(contraction: Contraction, buffers: Mapping[Node, Buffer]) -> int:

@@ -21,7 +21,7 @@ from graphc.ir.types import Shape, TensorType, float32
 from graphc.promotion import as_dtype, as_tensor
 from graphc.public import at_user_line
 from graphc.runtime.buffers import ParameterStorage
-from graphc.tensor import Tensor
+from graphc.tensor import Tensor, TensorLike
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -121,7 +121,7 @@ def param(name: str, value: ArrayLike, dtype: object = None) -> Parameter:
 
 
 @at_user_line
-def const(value: ArrayLike, dtype: object = None) -> Tensor:
+def const(value: TensorLike, dtype: object = None) -> Tensor:
     """A tensor whose value is known now; it is copied into the graph.
 
     >>> import graphc as gc

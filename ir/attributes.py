@@ -21,6 +21,7 @@ from graphc.ir.graph import Attrs
 from graphc.ir.lexer import Lexer, did_you_mean, shortened
 from graphc.ir.op import Op
 from graphc.ir.ops.value import ConstantValue
+from graphc.ir.printer import attribute_value
 from graphc.ir.types import DTYPES_BY_NAME, DType, Shape, TensorType
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
@@ -180,7 +181,7 @@ class AttributeReader:
                 given[item.name] = self._fitted(item, known[item.name][0], type)
             except _MisfitError as misfit:
                 got = shortened(_spelled_value(item.value))
-                fail_at(item.value_at, f"expected {misfit} for `{item.name}`, got {got}")
+                fail_at(item.value_at, f"expected {misfit} for `{item.name}`, got `{got}`")
         for name, (_, required) in known.items():
             if required and name not in given:
                 fail_at(op_at, f"`{op.name}` needs the attribute `{name}`")
@@ -197,7 +198,7 @@ class AttributeReader:
         if array is None:
             help = "its array is kept beside the text (`graph_constants`) and must be given too"
             fail_at(item.value_at, f"no constant is named #{digest}", help)
-        if (DType.of(array.dtype), array.shape) != (type.dtype, type.shape):
+        if (array.dtype, array.shape) != (type.dtype.numpy, type.shape):
             raise _MisfitError(f"a constant of type {type}")
         value = ConstantValue(array)
         if value.digest != digest:
@@ -235,10 +236,14 @@ def _fitted(value: Any, hint: Any) -> Any:
         if value in arguments:
             return value
     elif origin is tuple and isinstance(value, list):
+        hints = arguments
         if arguments[-1] is Ellipsis:
-            return tuple(_fitted(part, arguments[0]) for part in value)
-        if len(value) == len(arguments):
-            return tuple(_fitted(*pair) for pair in zip(value, arguments, strict=True))
+            hints = arguments[:1] * len(value)
+        if len(value) == len(hints):
+            try:
+                return tuple(_fitted(*pair) for pair in zip(value, hints, strict=True))
+            except _MisfitError:
+                raise _MisfitError(_spelled(hint)) from None
     elif hint is float and type(value) is int:
         return float(value)
     elif hint in (None, type(None)):
@@ -250,14 +255,15 @@ def _fitted(value: Any, hint: Any) -> Any:
 
 
 _SPELLED = {
-    int: "an integer",
-    float: "a number",
-    bool: "`true` or `false`",
-    str: "a string",
-    DType: "a dtype",
-    TensorType: "a type",
-    type(None): "`none`",
+    int: ("an integer", "integers"),
+    float: ("a number", "numbers"),
+    bool: ("`true` or `false`", "`true` and `false`"),
+    str: ("a string", "strings"),
+    DType: ("a dtype", "dtypes"),
+    TensorType: ("a type", "types"),
+    type(None): ("`none`", "`none`"),
 }
+"""What holds one value of a type, and several."""
 
 
 def _spelled(hint: Any) -> str:
@@ -268,27 +274,24 @@ def _spelled(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(f'`"{choice}"`' for choice in arguments)
     if origin is tuple and arguments[-1] is Ellipsis:
-        return f"a list, each element {_spelled(arguments[0])},"
+        several = _SPELLED.get(arguments[0])
+        return f"a list of {several[1]}" if several else f"a list, each {_spelled(arguments[0])}"
     if origin is tuple:
         return f"[{', '.join(map(_spelled, arguments))}]"
-    return _SPELLED.get(hint, "another value")
+    return _SPELLED.get(hint, ("another value",))[0]
 
 
 def _spelled_value(value: Any) -> str:
-    if isinstance(value, ContentHash):
-        return f"`#{value.digest}`"
-    if isinstance(value, str):
-        return f"`{json.dumps(value)}`"
     if isinstance(value, list):
-        return f"a list of {len(value)}"
-    return f"`{str(value).lower() if value is None or isinstance(value, bool) else value}`"
+        return f"[{', '.join(map(_spelled_value, value))}]"
+    return f"#{value.digest}" if isinstance(value, ContentHash) else attribute_value(value)
 
 
 def _array(value: Any, type: TensorType) -> np.ndarray[Any, Any]:
     """Nested lists of numbers as an array of `type`; raises `_MisfitError`."""
     if type.size == 0:
         if value != []:
-            raise _MisfitError(f"`[]`, the constant of type {type},")
+            raise _MisfitError(f"`[]`, a constant of type {type},")
         return np.empty(type.shape, type.dtype.numpy)
     numbers = list(_elements(value, type.shape, type))
     try:
@@ -308,5 +311,6 @@ def _elements(value: Any, shape: Shape, type: TensorType) -> Iterator[int | floa
     wanted: Any = (float, int) if dtype.is_float else int if dtype.is_integer else bool
     # `true` is an int to Python, not to the text.
     if not isinstance(value, wanted) or (isinstance(value, bool) and dtype.kind != "bool"):
-        raise _MisfitError(f"{'a number' if dtype.kind != 'bool' else '`true` or `false`'} of {dtype}")
+        numbers = "`true` or `false`" if dtype.kind == "bool" else f"a number of {dtype}"
+        raise _MisfitError(numbers)
     yield value

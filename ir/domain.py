@@ -53,6 +53,26 @@ class Domain:
         return None
 
 
+def kernel_shape(nodes: Sequence[Node]) -> str:
+    """Which of the four shapes a kernel of these nodes has: a matrix product, one loop, one sweep
+    over the reduced axes and what follows from it, or a row kept through several sweeps.
+    """
+    if any(node.op.family is Family.CONTRACTION for node in nodes):
+        return "contract"
+    domain = Domain.of(nodes)
+    if domain.reduced is None:
+        return "map"
+    after: set[Node] = set()
+    for node in nodes:
+        is_reduction = node.op.family is Family.REDUCTION
+        swept = is_reduction or node.shape == domain.shape
+        if swept and any(operand in after for operand in node.operands):
+            return "row"
+        if is_reduction or any(operand in after for operand in node.operands):
+            after.add(node)
+    return "reduce"
+
+
 def same_place(left: AccessMap | None, right: AccessMap | None, shape: Shape) -> bool:
     """Whether two maps read a tensor of this shape at the same index (an axis of size 1 has but
     one index)."""

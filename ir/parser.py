@@ -19,6 +19,7 @@ from graphc.ir.lexer import Lexer, did_you_mean, shortened
 from graphc.ir.location import Location, Origin, provenance
 from graphc.ir.op import Op
 from graphc.ir.ops import OPS, source
+from graphc.ir.printer import value_name
 from graphc.ir.types import TensorType
 
 _LOCATION = re.compile(
@@ -284,10 +285,10 @@ class _Parser:
     def resolved(self, name: Name, at: int) -> Node:
         node = self.values.get(name)
         if node is None:
-            known = [known for known in self.values if isinstance(known, str)]
-            help = did_you_mean(name, known) if isinstance(name, str) else ""
-            shown = shortened(str(name))
-            self.lexer.fail_at(at, f"`%{shown}` is not defined, or only further down", help)
+            known = [value_name(known) for known in self.values if isinstance(known, str)]
+            shown = value_name(name) if isinstance(name, str) else f"%{name}"
+            summary = f"`{shortened(shown)}` is not defined, or only further down"
+            self.lexer.fail_at(at, summary, did_you_mean(shown, known))
         return node
 
     def define(self, name: Name, at: int, node: Node) -> None:

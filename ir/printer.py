@@ -241,7 +241,7 @@ def _float(number: np.ndarray[Any, Any]) -> str:
     value = float(number)
     if value != value:
         return "-nan" if np.signbit(value) else "nan"
-    short = str(number[()])
+    short = repr(float(str(number[()])))
     return short if number.dtype.type(float(short)) == number else repr(value)
 
 

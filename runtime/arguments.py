@@ -287,10 +287,12 @@ class Binder:
         kinds: dict[str, type[Any]] = {"tuple": tuple, "list": list, "dict": dict}
         kind = kinds[structure.kind]
         if not isinstance(value, kind) or len(value) != len(structure.items):
-            got = f" of {len(value)}" if isinstance(value, kind) else ""
+            got = _describe_type(value)
+            if isinstance(value, kind):
+                got = f"{structure.kind} of {len(value)}"
             raise OutputStructureError(
                 f"{self._call} expects {path} to be a {structure.kind} of "
-                f"{len(structure.items)}, got {_describe_type(value)}{got}",
+                f"{len(structure.items)}, got {got}",
                 help="out has the structure of the outputs",
             )
         keys: Sequence[Any] = structure.keys or range(len(structure.items))
@@ -325,10 +327,7 @@ class _Region:
 
 
 def _describe_type(value: object) -> str:
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+    return "None" if value is None else f"an object of type {type(value).__name__}"
 
 
 def _brackets(sizes: tuple[int, ...]) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from graphc.ir.diagnostics import VerificationError
 from graphc.ir.diff import diff_graphs
 from graphc.ir.graph import Graph
 from graphc.ir.ops import OPS
 from graphc.ir.parser import parse_graph
 from graphc.ir.printer import graph_constants, print_graph
+from graphc.ir.verifier import verify
 
 LARGEST, MOST = 300, 30
 """Nodes of the largest graph, and number of graphs in one test, that the law is checked on."""
@@ -20,23 +22,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bless", action="store_true", help="rewrite golden files as they come out")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "broken_graphs: builds graphs that break invariants, which need no text form"
-    )
-
-
 @pytest.fixture
 def bless(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--bless"))
 
 
+def is_sound(graph: Graph) -> bool:
+    try:
+        verify(graph)
+    except VerificationError:
+        return False
+    return all(OPS.get(node.op.name) is node.op for node in graph.nodes)
+
+
 @pytest.fixture(autouse=True)
-def every_graph_reads_back(request: pytest.FixtureRequest) -> Iterator[None]:
-    """`parse(print(g)) == g` for every graph that any test builds, and prints the same again."""
-    if request.node.get_closest_marker("broken_graphs"):
-        yield
-        return
+def every_graph_reads_back() -> Iterator[None]:
+    """`parse(print(g)) == g` for every graph that any test builds, and prints the same again.
+
+    A graph that breaks an invariant on purpose, or is of ops made for a test, needs no text form.
+    """
     built: list[Graph] = []
     initialize = Graph.__post_init__
 
@@ -49,7 +53,7 @@ def every_graph_reads_back(request: pytest.FixtureRequest) -> Iterator[None]:
         patch.setattr(Graph, "__post_init__", recording)
         yield
     for graph in built:
-        if all(OPS.get(node.op.name) is node.op for node in graph.nodes):
+        if is_sound(graph):
             text = print_graph(graph)
             read = parse_graph(text, graph_constants(graph))
             assert read == graph, diff_graphs(graph, read)

@@ -55,8 +55,8 @@ def test_golden(path: Path, bless: bool) -> None:
     if bless:
         path.write_text(text + OUTPUT + actual, encoding="utf-8")
     elif actual != expected:
-        lines = [part.splitlines(keepends=True) for part in (expected, actual)]
-        difference = "".join(difflib.unified_diff(*lines, "expected", "actual"))
+        old, new = expected.splitlines(keepends=True), actual.splitlines(keepends=True)
+        difference = "".join(difflib.unified_diff(old, new, "expected", "actual"))
         name = path.relative_to(GOLDEN)
         pytest.fail(
             f"{difference}\nif this is right: pytest tests/test_golden.py -k '{name}' --bless",

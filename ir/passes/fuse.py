@@ -96,7 +96,8 @@ def _prologues(graph: Graph, grouping: Grouping) -> list[Kernel]:
     return [
         kernel
         for kernel, nodes in readers.items()
-        if kernel.shape == "map"
+        if kernel.contraction is None
+        and kernel.domain.reduced is None
         and kernel not in pinned
         and len(nodes) == 1
         and all(node.op.family is Family.CONTRACTION for node in nodes)

@@ -43,17 +43,6 @@ class Kernel:
     """Other kernels that read this one's results."""
     merged_into: Kernel | None = None
 
-    @property
-    def shape(self) -> str:
-        """Which of the kernel shapes this is: one loop, one reduction and what follows from it,
-        a row kept through several sweeps, or a matrix product."""
-        if self.contraction is not None:
-            return "contract"
-        if self.domain.reduced is None:
-            return "map"
-        reductions = [node for node in self.nodes if node.op.family is Family.REDUCTION]
-        return "reduce" if len(reductions) == 1 else "row"
-
 
 class Grouping:
     """The kernels of a graph, and which of them makes each node."""

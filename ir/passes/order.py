@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from graphc.ir.access import compose
-from graphc.ir.domain import same_place
+from graphc.ir.domain import kernel_shape, same_place
 from graphc.ir.graph import Graph, KernelGroup, Node, Update, with_operands
 from graphc.ir.op import Family
 from graphc.ir.ops import OPS
@@ -145,7 +145,8 @@ class _Writer:
             local[node] = copy
             if node in kernel.nodes:
                 self.stored[node] = copy
-        self._append(kernel.shape, tuple(local.values()), self._reason(kernel))
+        nodes = tuple(local.values())
+        self._append(kernel_shape(nodes), nodes, self._reason(kernel))
         self._names[kernel] = self.groups[-1].name
         for node in kernel.nodes:
             self._write_views(node)

@@ -28,7 +28,7 @@ from graphc.ir.passes.terms import (
     needed_operands,
     parse_term,
 )
-from graphc.ir.types import DTYPES_BY_NAME, TensorType
+from graphc.ir.types import DTYPES_BY_NAME, TensorType, bool_, float32
 
 Result = Callable[..., Node | None]
 """result(node, **bindings): what replaces `node`, or None if the rule does not apply after all."""
@@ -61,7 +61,7 @@ class Example:
         """What stands before and after the rule, built on `inputs`."""
         _, *definitions, terms = self._sections()
         names = {**DTYPES_BY_NAME, **inputs}
-        dtype = next(iter(inputs.values())).dtype
+        dtype = next((x.dtype for x in inputs.values() if x.dtype is not bool_), float32)
         for definition in definitions:
             name, _, text = definition.partition(" = ")
             names[name] = build(parse_term(text), names, dtype)
@@ -164,8 +164,8 @@ class RuleSet:
             ]
         present = {operand.op.name for operand in node.operands}
         for rule, needs in rules:
-            for names in needs:
-                if present.isdisjoint(names):
+            for makers in needs:
+                if present.isdisjoint(makers):
                     break
             else:
                 yield rule

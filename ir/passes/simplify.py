@@ -37,6 +37,14 @@ def _is_integer(node: Node, **bound: Any) -> bool:
     return node.dtype.is_integer
 
 
+def _is_number(node: Node, **bound: Any) -> bool:
+    return node.dtype.kind != "bool"
+
+
+def _is_signed(node: Node, **bound: Any) -> bool:
+    return node.dtype.kind in ("int", "float")
+
+
 def _multiply_by_reciprocal(node: Node, x: Node, c: Node) -> Node | None:
     """Exact when the divisor is a power of two whose reciprocal is a normal number."""
     divisor = splat(c)
@@ -98,7 +106,7 @@ _ARITHMETIC_RULES = [
         "x:i32[3]; mul(x, 0) -> broadcast_to(0, shape=(3,))",
         _is_integer,
     ),
-    rule("mul-itself", "mul(x, x)", "square(x)", "x:f32[3]"),
+    rule("mul-itself", "mul(x, x)", "square(x)", "x:f32[3]", _is_number),
     rule("mul-negated", "mul(neg(x), neg(y))", "mul(x, y)", "x:f32[3] y:f32[3]"),
     rule(
         "mul-negated-constant",
@@ -123,6 +131,13 @@ _ARITHMETIC_RULES = [
     ),
     rule("neg-neg", "neg(neg(x))", "x", "x:f32[3]"),
     rule(
+        "neg-where-constants",
+        "neg(where(p, c, d))",
+        "where(p, neg(c), neg(d))",
+        "p:bool[3]; neg(where(p, 0.5, 0.0)) -> where(p, neg(0.5), neg(0.0))",
+        lambda node, p, c, d: splat(c) is not None and splat(d) is not None,
+    ),
+    rule(
         "pow-zero",
         "pow(x, 0)",
         _constant_one,
@@ -132,7 +147,7 @@ _ARITHMETIC_RULES = [
     rule("pow-two", "pow(x, 2)", "square(x)", "x:f32[3]"),
     rule("pow-minus-one", "pow(x, -1)", "div(1, x)", "x:f32[3]", _is_float),
     rule("abs-abs", "abs(abs(x))", "abs(x)", "x:f32[3]"),
-    rule("abs-neg", "abs(neg(x))", "abs(x)", "x:f32[3]"),
+    rule("abs-neg", "abs(neg(x))", "abs(x)", "x:f32[3]", _is_signed),
     rule("abs-square", "abs(square(x))", "square(x)", "x:f32[3]", _is_float),
     rule("abs-exp", "abs(exp(x))", "exp(x)", "x:f32[3]"),
     rule("square-neg", "square(neg(x))", "square(x)", "x:f32[3]"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -20,7 +20,7 @@ Written = Callable[[str], str]
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
     """Gives source text the name of a file that `linecache` then knows."""
     numbers = count()
 
@@ -30,7 +30,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
         monkeypatch.setitem(linecache.cache, file, (len(source), None, lines, file))
         return file
 
-    yield write
+    return write
 
 
 def tensor(name: str, shape: tuple[int, ...], loc: Location | None = None) -> Node:

@@ -103,7 +103,6 @@ BROKEN: dict[str, Callable[[], Graph]] = {
 }
 
 
-@pytest.mark.broken_graphs
 @pytest.mark.parametrize("message", BROKEN)
 def test_a_broken_invariant_is_named(message: str) -> None:
     with pytest.raises(VerificationError) as caught:
@@ -112,7 +111,6 @@ def test_a_broken_invariant_is_named(message: str) -> None:
     assert message in str(caught.value)
 
 
-@pytest.mark.broken_graphs
 def test_a_failure_tells_where_the_node_comes_from() -> None:
     with pytest.raises(VerificationError) as caught:
         verify(replace(GRAPH, nodes=(X, W, H, H, Y, V, Z, NEW)))

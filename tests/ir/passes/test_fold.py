@@ -24,7 +24,7 @@ def array_of(node: Node) -> Array:
 
 
 def test_whole_expressions_fold() -> None:
-    node = ops.exp(ops.mul(constant(np.float32([0, 1])), constant(np.float32(2))))
+    node = ops.exp(ops.mul(constant(np.array([0, 1], np.float32)), constant(np.float32(2))))
     np.testing.assert_allclose(array_of(folded(node)), np.exp([0, 2]), rtol=1e-6)
 
 
@@ -38,7 +38,7 @@ def test_dtype_is_kept(dtype: object) -> None:
 @pytest.mark.parametrize(
     ("name", "operands", "expected"),
     [
-        ("div", ([1.0, 0.0], [0.0, 0.0]), [np.inf, np.nan]),
+        ("div", ([1.0, 0.0], [-0.0, 0.0]), [-np.inf, np.nan]),
         ("log", ([-1.0, 0.0],), [np.nan, -np.inf]),
         ("exp", ([1e4, 0.0],), [np.inf, 1.0]),
     ],
@@ -59,7 +59,7 @@ def test_cast_and_reduction_and_layout_fold() -> None:
 
 def test_large_results_are_not_made() -> None:
     column, row = constant(np.arange(9.0)[:, None]), constant(np.arange(9.0)[None])
-    assert 9 * 9 > SMALL
+    assert column.type.size * row.type.size > SMALL
     assert folded(ops.add(column, row)).op.name == "add"
     long = constant(np.arange(LARGEST + 1.0))
     assert folded(ops.neg(long)).op.name == "neg"

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from graphc.ir.diagnostics import ParseError
+
+from graphc.ir.diagnostics import GraphError, ParseError
 from graphc.ir.graph import Node, topological
 from graphc.ir.interpreter import evaluate
 from graphc.ir.op import Array
@@ -15,7 +16,7 @@ from graphc.ir.passes.rewriter import Rewriter
 from graphc.ir.passes.rules import Example, Rule, RuleSet, rule
 from graphc.ir.passes.simplify import SIMPLIFY_RULES
 from graphc.ir.passes.stabilize import STABILIZE_RULES
-from graphc.ir.types import DType
+from graphc.ir.types import ALL_DTYPES, DType
 
 RULES = SIMPLIFY_RULES.rules + STABILIZE_RULES.rules
 VALUE_PRESERVING = [rule for rule in RULES if not rule.value_changing]
@@ -36,17 +37,12 @@ def _special_values(dtype: DType) -> list[float | int | bool]:
     if dtype.kind == "bool":
         return [False, True]
     if dtype.is_integer:
-        limits = np.iinfo(dtype.numpy)  # type: ignore[type-var]
-        return [*INTEGER_VALUES, -1 % 256, int(limits.min), int(limits.max)]
-    limits = np.finfo(dtype.numpy)  # type: ignore[type-var]
-    return [
-        *FLOAT_VALUES,
-        float(limits.tiny),
-        float(limits.tiny) / 8,
-        -float(limits.smallest_subnormal),
-        float(limits.max),
-        -float(limits.max),
-    ]
+        limits = np.iinfo(dtype.numpy.name)
+        return [*INTEGER_VALUES, limits.min, limits.max]
+    eps, tiny, largest = (
+        float(getattr(np.finfo(dtype.numpy.name), name)) for name in ("eps", "tiny", "max")
+    )
+    return [*FLOAT_VALUES, tiny, tiny / 8, -tiny * eps, largest, -largest]
 
 
 def _draws(inputs: dict[str, Node], count: int) -> itertools.chain[dict[Node, Array]]:
@@ -119,6 +115,34 @@ def test_value_is_kept_bit_by_bit(rule: Rule, wide: bool) -> None:
     for values in _draws(inputs, 50):
         old, new = evaluate([before, after], values)
         assert _same_bits(old, new), values
+
+
+def _takes(example: Example) -> bool:
+    try:
+        example.nodes(example.inputs())
+    except (GraphError, OverflowError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("dtype", ALL_DTYPES, ids=str)
+def test_value_is_kept_for_every_dtype_that_the_ops_take(dtype: DType) -> None:
+    """A rule must not apply, rather than raise or be wrong, where it was not thought of."""
+    applied = 0
+    for rule in VALUE_PRESERVING:
+        text = rule.example.text.replace("f32", str(dtype)).split(" -> ")[0]
+        example = Example(f"{text} -> {text.split('; ')[-1]}")
+        if not _takes(example):
+            continue
+        inputs = example.inputs()
+        before, _ = example.nodes(inputs)
+        after = rule.apply(before)
+        if after is None:
+            continue
+        applied += 1
+        for values in _draws(inputs, 20):
+            assert _same_bits(*evaluate([before, after], values)), (rule.name, values)
+    assert applied > 10
 
 
 @pytest.mark.parametrize(

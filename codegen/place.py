@@ -1,0 +1,110 @@
+"""Where code being written stands in a loop nest.
+
+Owns `Place`, the values of the loop axes, and `Span`, a part of an axis that is walked in tiles.
+Imports `ir` and the evaluator. Invariant: both are values; moving gives a new place, so nothing
+that was computed in a loop is used outside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from graphc.codegen.emit import Function, Value, index
+from graphc.codegen.evaluate import Axis, Buffer, Evaluator, Indices
+from graphc.ir.graph import Node
+from graphc.ir.types import bool_
+
+
+@dataclass(frozen=True)
+class Place:
+    """The function being written, what it can load, and where on each axis it stands."""
+
+    function: Function
+    buffers: Mapping[Node, Buffer]
+    where: Mapping[Axis, Value]
+
+    def moved(self, axis: Axis, value: Value) -> Place:
+        """The place where `axis` stands at another value."""
+        return replace(self, where={**self.where, axis: value})
+
+    def evaluator(self, lane_axis: Axis, lanes: int) -> Evaluator:
+        """An evaluator that stands here; it remembers nothing from anywhere else."""
+        evaluator = Evaluator(self.function, self.buffers, lane_axis, lanes)
+        for axis, value in self.where.items():
+            evaluator.set_axis(axis, value)
+        return evaluator
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part of an axis from `start` to `stop`."""
+
+    axis: Axis
+    start: Value
+    stop: Value
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the whole axis, known when the code is written."""
+        return self.start.ref == "0" and self.stop.ref == str(self.axis.extent)
+
+    def after_start(self, function: Function, position: Value) -> Value:
+        """How far a position is from the start."""
+        if self.start.ref == "0":
+            return position
+        return function.binary("sub", position, self.start, "nsw")
+
+    def for_each(self, function: Function, size: int, body: Callable[[Value, int], None]) -> None:
+        """Write `body(first, count)` for tiles of `size` in a loop, then for what is left.
+
+        Unless the span is the whole axis it must start at a multiple of `size`, and end at one or
+        at the end of the axis.
+        """
+        full = self.axis.extent // size * size
+        rest = self.axis.extent - full
+        if self.whole:
+            if full == size:
+                body(self.start, size)
+            elif full:
+                with function.loop(self.start, index(full), size, hint=self.axis.name) as loop:
+                    body(loop.counter, size)
+            if rest:
+                body(index(full), rest)
+            return
+        stop = function.intrinsic("smin", self.stop, index(full)) if rest else self.stop
+        with function.loop(self.start, stop, size, hint=self.axis.name) as loop:
+            body(loop.counter, size)
+        if rest:
+            with function.when(function.compare("icmp sgt", self.stop, index(full))):
+                body(index(full), rest)
+
+
+@contextmanager
+def spans(function: Function, axis: Axis, size: int) -> Iterator[Span]:
+    """Loop over an axis in spans of `size`; no loop if one is enough."""
+    extent = index(axis.extent)
+    if size >= axis.extent:
+        yield Span(axis, index(0), extent)
+        return
+    with function.loop(index(0), extent, size, hint=f"{axis.name}s") as loop:
+        end = function.add_index(loop.counter, index(size))
+        yield Span(axis, loop.counter, function.intrinsic("smin", end, extent))
+
+
+def shifted(at: Indices, axis: Axis, by: int) -> Indices:
+    """An index when `axis` is further by a constant."""
+    return tuple(entry.shifted(axis, by) for entry in at)
+
+
+def lane_mask(active: int, lanes: int) -> Value | None:
+    """The mask of the first lanes; None if all are active.
+
+    >>> lane_mask(1, 2).typed
+    '<2 x i1> <i1 true, i1 false>'
+    """
+    if active >= lanes:
+        return None
+    flags = ", ".join(f"i1 {'true' if lane < active else 'false'}" for lane in range(lanes))
+    return Value(f"<{flags}>", bool_, lanes)

@@ -1,0 +1,82 @@
+"""The `graphc` command.
+
+Owns the parser of the command line. Imports each command when it is run. Invariant: what is asked
+for goes to stdout, all else to stderr; a mistake of the user's ends with code 2 and no traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from graphc import __version__
+from graphc.cli.failure import CommandError
+from graphc.stages import STAGES
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        command = importlib.import_module(f"graphc.cli.{options.command}")
+        command.run(options)
+    except CommandError as error:
+        sys.stderr.write(f"graphc {options.command}: {error}\n")
+        return 2
+    except BrokenPipeError:
+        # The reader (head, less) has left; the interpreter must not flush to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="graphc", description="A compiler for differentiable tensor programs."
+    )
+    parser.add_argument("--version", action="version", version=f"graphc {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    _add_demo(commands)
+    _add_dump(commands)
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="train a network on handwritten digits",
+        description="Train a network on 1797 handwritten digits, with a step that graphc "
+        "differentiated, fused and compiled, and compare that step with NumPy's.",
+    )
+    demo.add_argument("--plot", metavar="FILE.png", help="draw the loss curve to a file")
+    demo.add_argument("--epochs", type=int, default=40, help="passes over the data (%(default)s)")
+
+
+def _add_dump(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    stages = "\n".join(f"  {stage:<11} {meaning}" for stage, meaning in STAGES.items())
+    dump = commands.add_parser(
+        "dump",
+        help="show a program at any stage of its compilation",
+        description="Show a program at any stage of its compilation.",
+        epilog=f"stages:\n{stages}\n  all         one after the other",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    dump.add_argument(
+        "program",
+        metavar="FILE.py[:NAME] | FILE.gir",
+        help="a Python file and the step or graph in it, or the text of a graph",
+    )
+    dump.add_argument("--stage", default="fused", help="which stage (%(default)s)")
+    dump.add_argument(
+        "--format",
+        default="text",
+        choices=("text", "dot", "json"),
+        help="how graph stages are written (%(default)s)",
+    )
+    dump.add_argument(
+        "--constants",
+        metavar="FILE.npz",
+        help="arrays too large for the text: written for a Python file, read for a .gir file",
+    )

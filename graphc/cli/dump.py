@@ -1,0 +1,75 @@
+"""`graphc dump`: a program at any stage of its compilation.
+
+Owns the command. Imports the compiler. Invariant: only what was asked for reaches stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import numpy as np
+
+from graphc.cli.export import graph_dot, graph_json
+from graphc.cli.failure import CommandError
+from graphc.cli.program import find_graph
+from graphc.codegen.pipeline import Compilation, compile_graph, run_passes
+from graphc.ir.diagnostics import GraphError
+from graphc.ir.graph import Graph
+from graphc.ir.printer import graph_constants, print_graph
+from graphc.stages import GRAPH_STAGES, STAGES, check_stage, stage_graph, stage_text
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the stage, or all of them, to stdout."""
+    try:
+        check_stage(options.stage, (*STAGES, "all"))
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    _check_format(options.stage, options.format)
+    text_file = options.program.endswith(".gir")
+    graph = find_graph(options.program, options.constants if text_file else None)
+    if options.constants and not text_file:
+        np.savez(options.constants, **graph_constants(graph))  # type: ignore[arg-type]
+    try:
+        sys.stdout.write(_rendered(graph, options.stage, options.format))
+    except GraphError as error:
+        raise CommandError(str(error)) from None
+
+
+def _check_format(stage: str, form: str) -> None:
+    if form == "text" or stage in GRAPH_STAGES or (stage == "all" and form == "json"):
+        return
+    kinds = "one graph" if stage == "all" else "graphs"
+    raise CommandError(
+        f"--format {form} is for {kinds}, and stage {stage!r} is not; "
+        f"choose one of {', '.join(GRAPH_STAGES)}, or --format text"
+    )
+
+
+def _rendered(graph: Graph, stage: str, form: str) -> str:
+    if stage == "all":
+        compilation = compile_graph(graph)
+        if form == "json":
+            return json.dumps({each: _value(compilation, each) for each in STAGES}, indent=2) + "\n"
+        return "\n".join(
+            f"# {each}: {meaning}\n{_ended(stage_text(compilation, each))}"
+            for each, meaning in STAGES.items()
+        )
+    if stage not in GRAPH_STAGES:
+        return _ended(stage_text(compile_graph(graph), stage))
+    chosen = stage_graph(run_passes(graph), stage)
+    if form == "text":
+        return print_graph(chosen)
+    return graph_dot(chosen) if form == "dot" else json.dumps(graph_json(chosen), indent=2) + "\n"
+
+
+def _value(compilation: Compilation, stage: str) -> object:
+    if stage in GRAPH_STAGES:
+        return graph_json(stage_graph(compilation.graphs, stage))
+    return stage_text(compilation, stage)
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else text + "\n"

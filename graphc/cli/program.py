@@ -1,0 +1,114 @@
+"""Finding the program that a command names: `FILE.py`, `FILE.py:NAME` or `FILE.gir`.
+
+Owns `find_graph`. Imports the parser, and runs the user's file. Invariant: whatever the user's
+file prints goes to stderr, and its `if __name__ == "__main__":` part does not run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import runpy
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphc.cli.failure import CommandError, meant
+from graphc.ir.diagnostics import ParseError
+from graphc.ir.graph import Graph
+from graphc.ir.parser import parse_graph
+
+
+def find_graph(program: str, constants: str | None = None) -> Graph:
+    """The declared graph of the program, derivatives included.
+
+    `constants` names the arrays of a `.gir` file. Raises `CommandError` for a file that is not
+    there or fails, and a name that is not in it.
+    """
+    if program.endswith(".gir"):
+        return _from_text(Path(program), constants)
+    path, name = _split(program)
+    return _chosen(path, name, dict(_graphs(_run(path))))
+
+
+def _split(program: str) -> tuple[Path, str]:
+    """The file and, behind the last colon, the name in it."""
+    if Path(program).exists():
+        return Path(program), ""
+    head, colon, name = program.rpartition(":")
+    path = Path(head if colon else program)
+    if not path.is_file():
+        siblings = [str(each) for each in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise CommandError(f"there is no file {path}{meant(str(path), siblings)}")
+    if path.suffix != ".py":
+        raise CommandError(f"{path} is neither a Python file (.py) nor a graph (.gir)")
+    return path, name
+
+
+def _from_text(path: Path, constants: str | None) -> Graph:
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    try:
+        text = path.read_text(encoding="utf-8")
+        if constants:
+            with np.load(constants) as stored:
+                arrays = dict(stored)
+        return parse_graph(text, arrays, str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"cannot read {path}: {error}") from None
+    except ParseError as error:
+        raise CommandError(str(error)) from None
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """The names in a Python file after it has run as a module, beside its own modules."""
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return runpy.run_path(str(path), run_name=path.stem)
+    except Exception as error:
+        lines = traceback.format_exception(error, limit=None)
+        raise CommandError(f"{path} failed:\n{''.join(_of_user(lines, path))}") from None
+    except SystemExit as error:
+        raise CommandError(f"{path} ended itself with code {error.code}") from None
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+
+
+def _of_user(lines: list[str], path: Path) -> Iterator[str]:
+    """A traceback from the user's file on, without the frames that ran it."""
+    begun = False
+    for line in lines:
+        begun = begun or f'"{path}"' in line or not line.startswith(" ")
+        if begun:
+            yield line
+
+
+def _graphs(names: dict[str, Any]) -> Iterator[tuple[str, Graph]]:
+    for name, value in names.items():
+        if name.startswith("_"):
+            continue
+        if isinstance(value, Graph):
+            yield name, value
+        elif hasattr(value, "compilation"):
+            yield name, value.compilation.graphs["adjoint"]
+
+
+def _chosen(path: Path, name: str, graphs: dict[str, Graph]) -> Graph:
+    listed = ", ".join(graphs) or "none"
+    if name:
+        if name not in graphs:
+            raise CommandError(
+                f"{path} has no step or graph {name!r}{meant(name, graphs)} It has: {listed}."
+            )
+        return graphs[name]
+    if not graphs:
+        raise CommandError(
+            f"{path} makes no step: assign the result of gc.compile or gc.build_graph to a name, "
+            "at the top level and not under `if __name__`"
+        )
+    if len(set(map(id, graphs.values()))) > 1:
+        raise CommandError(f"{path} makes several: choose one of {path}:{{{listed}}}")
+    return next(iter(graphs.values()))

@@ -1,0 +1,159 @@
+"""Nothing leaks, nothing dangles, and any number of threads may call."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from graphc.runtime.buffers import ParameterStorage
+from graphc.runtime.errors import CallError
+from tests.runtime.programs import LONG, accumulate, add, gather, through_workspace
+
+X = np.array([1, 2, 3, 4], np.float32)
+CALLS = 100_000
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def refusing(call: Callable[[], object]) -> Callable[[], object]:
+    def refused() -> None:
+        with pytest.raises(CallError):
+            call()
+
+    return refused
+
+
+def memory_growth(call: Callable[[], object], calls: int) -> int:
+    for _ in range(calls // 10):
+        call()
+    gc.collect()
+    before = resident_bytes()
+    for _ in range(calls):
+        call()
+    gc.collect()
+    return resident_bytes() - before
+
+
+@pytest.mark.parametrize("work", [0, LONG])
+def test_calls_leave_nothing_behind(work: int) -> None:
+    step = add(work_nanoseconds=work)
+    scalar = add("f64", "")
+    model = accumulate(ParameterStorage(np.zeros(4, np.float32)), work_nanoseconds=work)
+    out = np.empty(4, np.float32)
+    objects = [X, np.dtype(np.float32), np.dtype(np.float64), out, step.__call__]
+    counts = [sys.getrefcount(thing) for thing in objects]
+    assert memory_growth(lambda: step(X, X), CALLS) < 1 << 20
+    assert memory_growth(lambda: step(X, X, out=out), CALLS) < 1 << 20
+    assert memory_growth(lambda: scalar(1.0, 2.0), CALLS) < 1 << 20
+    assert memory_growth(lambda: model(X), CALLS) < 1 << 20
+    assert memory_growth(lambda: step(y=X, x=X), CALLS // 10) < 1 << 20
+    assert [sys.getrefcount(thing) for thing in objects] == counts
+
+
+def test_errors_leave_nothing_behind() -> None:
+    step = add()
+    picker = gather(ParameterStorage(np.arange(5, dtype=np.float32)))
+    labels = np.array([0, 9, 1])
+    out = np.empty(3, np.float32)
+    wrong = X.astype(np.float64)
+    objects = [X, wrong, labels, out, np.dtype(np.float32), np.dtype(np.int64)]
+    counts = [sys.getrefcount(thing) for thing in objects]
+    failures = (
+        lambda: step(X, wrong),
+        lambda: step(X),
+        lambda: step(X, X, out=X),
+        lambda: picker(labels),
+        lambda: picker(labels, out=out),
+        lambda: picker(labels=labels),
+    )
+    for failure in failures:
+        assert memory_growth(refusing(failure), CALLS // 10) < 1 << 20
+    gc.collect()
+    assert [sys.getrefcount(thing) for thing in objects] == counts
+
+
+def test_code_and_workspace_go_with_the_last_reference() -> None:
+    step = add()
+    control = weakref.ref(step.__call__.__self__)  # type: ignore[attr-defined]
+    function = step.__call__
+    del step
+    assert_array_equal(function(X, X), X + X)
+    assert control() is not None
+    gc.disable()
+    try:
+        del function
+        assert control() is None
+    finally:
+        gc.enable()
+
+
+def test_loading_and_dropping_gives_the_memory_back() -> None:
+    artifact = add().artifact
+
+    def load_and_drop() -> None:
+        from graphc.runtime.executable import Executable
+
+        assert_array_equal(Executable(artifact, {})(X, X), X + X)
+
+    assert memory_growth(load_and_drop, 300) < 4 << 20
+
+
+def test_a_parameter_outlives_the_caller_that_made_it() -> None:
+    step = accumulate(ParameterStorage(np.zeros(4, np.float32)))
+    gc.collect()
+    filler = [np.ones(4, np.float32) for _ in range(1000)]
+    assert_array_equal(step(X)[0], X)
+    assert len(filler) == 1000
+
+
+def test_many_threads_call_one_executable() -> None:
+    size, threads, rounds = 5000, 8, 200
+    step = through_workspace(size)
+    wrong: list[int] = []
+    start = threading.Barrier(threads)
+
+    def call(number: int) -> None:
+        x = np.full(size, number, np.float64)
+        start.wait()
+        for _ in range(rounds):
+            total, copy = step(x)
+            if total != number * size or not (copy == number).all():
+                wrong.append(number)
+
+    workers = [threading.Thread(target=call, args=(k,)) for k in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("work", [0, LONG])
+def test_no_update_is_lost_between_threads(work: int) -> None:
+    storage = ParameterStorage(np.zeros(4, np.float32))
+    step = accumulate(storage, work_nanoseconds=work)
+    one = np.ones(4, np.float32)
+
+    def call() -> None:
+        for _ in range(2000):
+            step(one)
+            step.snapshot()
+
+    workers = [threading.Thread(target=call) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert_array_equal(storage.value, np.full(4, 8000))
