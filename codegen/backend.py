@@ -8,6 +8,8 @@ because LLVM ends the process when it meets a broken module later.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -56,13 +58,14 @@ class CompiledModule:
     @cached_property
     def optimised_ir_text(self) -> str:
         """The module as LLVM's passes left it."""
-        return str(llvm.parse_bitcode(self.bitcode, llvm.create_context()))
+        with _module(lambda context: llvm.parse_bitcode(self.bitcode, context)) as module:
+            return str(module)
 
     @cached_property
     def assembly_text(self) -> str:
         """The target's assembly language of the same code."""
-        module = llvm.parse_bitcode(self.bitcode, llvm.create_context())
-        return str(target_machine(self.target).emit_assembly(module))
+        with _module(lambda context: llvm.parse_bitcode(self.bitcode, context)) as module:
+            return str(target_machine(self.target).emit_assembly(module))
 
 
 def compile_text(llvm_ir: str, target: Target, *, optimise: bool = True) -> CompiledModule:
@@ -78,10 +81,11 @@ def compile_text(llvm_ir: str, target: Target, *, optimise: bool = True) -> Comp
     b'ELF'
     """
     machine = target_machine(target, level=2 if optimise else 0)
-    module = _parse(llvm_ir, target, machine)
-    if optimise:
-        _optimise(module, machine)
-    return CompiledModule(machine.emit_object(module), module.as_bitcode(), target)
+    with _module(lambda context: _parse(llvm_ir, target, machine, context)) as module:
+        _verify(module, llvm_ir)
+        if optimise:
+            _optimise(module, machine)
+        return CompiledModule(machine.emit_object(module), module.as_bitcode(), target)
 
 
 def target_machine(target: Target, level: int = 2) -> llvm.TargetMachine:
@@ -104,18 +108,30 @@ def _initialize() -> None:
     llvm.initialize_native_asmprinter()
 
 
-def _parse(llvm_ir: str, target: Target, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+@contextmanager
+def _module(parse: Callable[[llvm.ContextRef], llvm.ModuleRef]) -> Iterator[llvm.ModuleRef]:
+    """A module in a context of its own. Both are closed here, the module first: the garbage
+    collector, which would have them in the cycle of an exception, closes in any order."""
+    with llvm.create_context() as context, parse(context) as module:
+        yield module
+
+
+def _parse(
+    llvm_ir: str, target: Target, machine: llvm.TargetMachine, context: llvm.ContextRef
+) -> llvm.ModuleRef:
     # One line before the text, so that LLVM's line numbers are off by one.
     layout = f'target datalayout = "{machine.target_data}" target triple = "{target.triple}"\n'
     try:
-        module = llvm.parse_assembly(layout + llvm_ir, llvm.create_context())
+        return llvm.parse_assembly(layout + llvm_ir, context)
     except RuntimeError as error:
         raise _parse_error(str(error), llvm_ir) from None
+
+
+def _verify(module: llvm.ModuleRef, llvm_ir: str) -> None:
     try:
         module.verify()
     except RuntimeError as error:
         raise _verification_error(str(error), llvm_ir) from None
-    return module
 
 
 def _parse_error(message: str, llvm_ir: str) -> BackendError:

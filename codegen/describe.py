@@ -6,24 +6,29 @@ plans that code is generated from; nothing is worked out again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from graphc.codegen.loop_nest import Access, LoopNest
 from graphc.codegen.module import KernelPlan
-from graphc.ir.graph import Node
+from graphc.ir.graph import Graph, Node
+from graphc.ir.printer import value_names
+
+Names = Mapping[Node, str]
+"""The name of every value, as the fused graph prints it."""
 
 
-def describe_kernels(kernels: Sequence[KernelPlan]) -> str:
-    """The loops of every kernel, in the order in which they run."""
-    return "\n".join("\n".join(_describe(kernel)) + "\n" for kernel in kernels)
+def describe_kernels(graph: Graph, kernels: Sequence[KernelPlan]) -> str:
+    """The loops of every kernel of a fused graph, in the order in which they run."""
+    names = value_names(graph)
+    return "\n".join("\n".join(_describe(kernel, names)) + "\n" for kernel in kernels)
 
 
-def _describe(kernel: KernelPlan) -> Iterator[str]:
+def _describe(kernel: KernelPlan, names: Names) -> Iterator[str]:
     group = kernel.group
     yield f"kernel {group.name} {group.shape}  # {group.reason}"
     if isinstance(kernel.loops, LoopNest):
-        yield from _describe_nest(kernel.loops)
+        yield from _describe_nest(kernel.loops, names)
     else:
         product = kernel.loops
         axes = (*product.batch, product.rows, product.columns, product.depth)
@@ -33,17 +38,17 @@ def _describe(kernel: KernelPlan) -> Iterator[str]:
         assert schedule is not None
         settings = (f"{f.name} {getattr(schedule, f.name)}" for f in fields(schedule))
         yield f"  schedule  {', '.join(settings)}"
-    yield f"  reads     {_names(kernel.reads)}"
-    yield f"  writes    {_names(kernel.writes)}"
+    yield f"  reads     {_typed(kernel.reads, names)}"
+    yield f"  writes    {_typed(kernel.writes, names)}"
     if kernel.scratch_bytes:
         yield f"  scratch   {kernel.scratch_bytes} bytes"
     for node in group.nodes:
-        operands = ", ".join(f"%{o.name}" if o.name else f"({o.op.name})" for o in node.operands)
+        operands = ", ".join(names[operand] for operand in node.operands)
         where = f"   # {node.loc}" if node.loc else ""
-        yield f"    %{node.name or '_'} = {node.op.name} {operands} : {node.type}{where}"
+        yield f"    {names[node]} = {node.op.name} {operands} : {node.type}{where}"
 
 
-def _describe_nest(nest: LoopNest) -> Iterator[str]:
+def _describe_nest(nest: LoopNest, names: Names) -> Iterator[str]:
     schedule = nest.schedule
     loops = [
         f"{nest.axes[number].name} {rounds}" + _vectors(nest, number)
@@ -55,7 +60,7 @@ def _describe_nest(nest: LoopNest) -> Iterator[str]:
         f"  schedule  lanes {schedule.lanes}, unroll {schedule.unroll}, sweeps {len(nest.sweeps)}"
     )
     for access in nest.accesses:
-        yield f"  access    {_access(nest, access)}"
+        yield f"  access    {_access(nest, access, names)}"
 
 
 def _vectors(nest: LoopNest, number: int) -> str:
@@ -65,7 +70,7 @@ def _vectors(nest: LoopNest, number: int) -> str:
     return f" by {schedule.unroll} x {schedule.lanes} lanes"
 
 
-def _access(nest: LoopNest, access: Access) -> str:
+def _access(nest: LoopNest, access: Access, names: Names) -> str:
     terms = [
         axis.name if factor == 1 else f"{factor}*{axis.name}"
         for axis, factor in zip(nest.axes, access.factors, strict=True)
@@ -74,8 +79,8 @@ def _access(nest: LoopNest, access: Access) -> str:
     if access.indirect:
         terms.append("index")
     verb = "store" if access.write else "load"
-    return f"{verb} %{access.node.name or '_'}[{' + '.join(terms) or '0'}]"
+    return f"{verb} {names[access.node]}[{' + '.join(terms) or '0'}]"
 
 
-def _names(nodes: Sequence[Node]) -> str:
-    return ", ".join(f"%{node.name or '_'}: {node.type}" for node in nodes) or "nothing"
+def _typed(nodes: Sequence[Node], names: Names) -> str:
+    return ", ".join(f"{names[node]}: {node.type}" for node in nodes) or "nothing"

@@ -460,7 +460,7 @@ class Module:
         self.attributes = attributes
         self.functions: list[Function] = []
         self._declarations: dict[str, None] = {}
-        self._globals: list[str] = []
+        self._globals: dict[str, None] = {}
         self._metadata: list[str] = []
 
     def new_alias_scope(self) -> int:
@@ -480,7 +480,7 @@ class Module:
         self._declarations[declaration] = None
 
     def define_global(self, definition: str) -> None:
-        self._globals.append(definition)
+        self._globals[definition] = None
 
     def function(
         self, name: str, parameters: Sequence[Value], attributes: str = "internal void"

@@ -19,6 +19,7 @@ from graphc.ir.access import broadcast_map, compose, operand_maps
 from graphc.ir.domain import Domain
 from graphc.ir.graph import KernelGroup, Node
 from graphc.ir.op import AccessMap, Affine, Family, Indirect
+from graphc.ir.passes.inline import is_stored_source
 from graphc.ir.types import row_major_strides
 
 CACHED_COST = 8
@@ -271,6 +272,8 @@ def _accesses(
         if node.op.position is not None:
             positional |= _axes_of(mapping[node.op.position(node.attrs)])
         elif node not in own:
+            if node.op.family is Family.SOURCE and not is_stored_source(node):
+                continue
             indirect = any(isinstance(entry, Indirect) for entry in mapping)
             found[Access(node, _factors(node, mapping, rank), indirect=indirect)] = None
         else:

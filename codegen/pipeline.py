@@ -23,8 +23,6 @@ from graphc.codegen.guards import IndexGuard, find_guards
 from graphc.codegen.module import KernelPlan, emit_module, plan_kernels
 from graphc.codegen.target import Target, host_target
 from graphc.ir.graph import Graph, Node
-from graphc.ir.passes.eliminate_common import eliminate_common
-from graphc.ir.passes.fold import fold
 from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.plan_memory import MemoryPlan, plan_memory
 from graphc.ir.passes.simplify import simplify
@@ -34,7 +32,7 @@ from graphc.runtime.artifact import Argument, Artifact, Guard, Manifest, Structu
 Pass = Callable[[Graph], Graph]
 
 PIPELINE: tuple[tuple[str, tuple[Pass, ...]], ...] = (
-    ("simplified", (eliminate_common, stabilize, simplify, fold, simplify, eliminate_common)),
+    ("simplified", (stabilize, simplify)),
     ("fused", (fuse,)),
 )
 """The stages after the declared graph, each with the passes that lead to it, in order."""
@@ -61,7 +59,7 @@ class Compilation:
         """The stages that are text, by name, each made when it is called for."""
         fused = self.graphs["fused"]
         return {
-            "kernels": lambda: describe_kernels(self.kernels),
+            "kernels": lambda: describe_kernels(fused, self.kernels),
             "memory": lambda: self.memory.text(fused),
             "llvm": lambda: self.llvm,
             "llvm-opt": lambda: self.module.optimised_ir_text,

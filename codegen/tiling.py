@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from graphc.codegen.evaluate import Axis, Buffer
+from graphc.codegen.evaluate import Buffer
 from graphc.codegen.operand import Contraction, neighbours_along, strided_access
 from graphc.codegen.target import Target
 from graphc.ir.graph import Node
@@ -149,8 +149,8 @@ def best_tile(rows: int, vectors: int, depth: int, registers: int) -> tuple[int,
 def _tiles(rows: int, vectors: int, registers: int) -> Iterator[tuple[int, int]]:
     """Tiles whose accumulators, one row of the right operand and one broadcast fit."""
     for tile_vectors in range(1, max(min(vectors, _MOST_VECTORS), 1) + 1):
-        most = (registers - 1 - tile_vectors) // tile_vectors
-        for tile_rows in range(1, max(min(rows, most, _MOST_ROWS), 1) + 1):
+        most_rows = min((registers - 1 - tile_vectors) // tile_vectors, _MOST_ROWS, max(rows, 1))
+        for tile_rows in range(1, most_rows + 1):
             yield tile_rows, tile_vectors
 
 

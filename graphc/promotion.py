@@ -115,6 +115,8 @@ def _computed_in(op: Op, types: tuple[Any, ...]) -> list[DType]:
         except TypeError as error:
             raise DTypeError(f"{op.name} does not take these operands: {error}") from None
         wanted = [_nearest(dtype) for dtype in resolved]
+        if len(set(wanted)) > 1:  # i64 with u64, which NumPy compares in a loop of their own
+            wanted = [_result_type(types)] * len(types)
     else:
         wanted = [_result_type(types)] * len(types)
     if op.dtypes and not any(dtype.is_integer or dtype is bool_ for dtype in op.dtypes):

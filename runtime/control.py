@@ -11,7 +11,7 @@ import ctypes
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,31 +41,32 @@ class _MethodDefinition(ctypes.Structure):
     )
 
 
-class ThreadLock:
-    """One of CPython's native locks, which code can take without holding the interpreter's."""
+class ThreadLock(int):
+    """One of CPython's native locks, which code can take without holding the interpreter's.
 
-    def __init__(self) -> None:
-        allocate = _python.PyThread_allocate_lock
-        allocate.restype = ctypes.c_void_p
-        self.address: int = allocate()
-        if not self.address:
+    It is a number, its own address, for the reason that `LoadedCode` has no attributes.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls) -> Self:
+        address = _native("PyThread_allocate_lock", ctypes.c_void_p)()
+        if not address:
             raise MemoryError("no memory for a thread lock")
+        return super().__new__(cls, address)
 
     def __enter__(self) -> None:
-        # Called through CFUNCTYPE, which lets go of the interpreter lock while it waits.
-        _native("PyThread_acquire_lock", ctypes.c_int, ctypes.c_void_p, ctypes.c_int)(
-            self.address, 1
-        )
+        _native("PyThread_acquire_lock", ctypes.c_int, ctypes.c_void_p, ctypes.c_int)(self, 1)
 
     def __exit__(self, *_: object) -> None:
-        _native("PyThread_release_lock", None, ctypes.c_void_p)(self.address)
+        _native("PyThread_release_lock", None, ctypes.c_void_p)(self)
 
     def __del__(self) -> None:
-        if getattr(self, "address", 0):
-            _native("PyThread_free_lock", None, ctypes.c_void_p)(self.address)
+        _native("PyThread_free_lock", None, ctypes.c_void_p)(self)
 
 
 def _native(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """A function of CPython, called without the interpreter lock: waiting stops no other thread."""
     return ctypes.CFUNCTYPE(result, *arguments)((name, _python))
 
 
@@ -78,10 +79,6 @@ class Control(np.ndarray[tuple[int], np.dtype[np.uintp]]):
     code: LoadedCode
     lock: ThreadLock
     owned: list[object]
-
-    def __del__(self) -> None:
-        if code := getattr(self, "code", None):
-            code.close()
 
 
 def make_control(
@@ -99,8 +96,8 @@ def make_control(
     control.owned = [workspace, normalise, fail, *state]
     fixed = {
         "kernel": code.kernel,
-        "workspace": workspace.ctypes.data,
-        "lock": control.lock.address,
+        "workspace": address_range(workspace)[0],
+        "lock": int(control.lock),
         "normalise": id(normalise),
         "fail": id(fail),
         "float_type": id(float),
@@ -109,7 +106,7 @@ def make_control(
     }
     for name, word in fixed.items():
         control[layout.fixed(name)] = word
-    control[layout.state : layout.updated] = [array.ctypes.data for array in state]
+    control[layout.state : layout.updated] = [address_range(array)[0] for array in state]
     updated = [
         array
         for array, param in zip(state, manifest.params, strict=False)

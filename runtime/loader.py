@@ -6,6 +6,7 @@ loaded. Invariant: nothing is linked before the object is known to be made for t
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import Any
 
@@ -66,10 +67,14 @@ def _describe(python: PythonRecord) -> str:
 
 
 class LoadedCode:
-    """The code of an artifact in executable memory, until it is closed.
+    """The code of an artifact in executable memory, until the last reference to it goes.
 
-    `kernel` and `entry` are the addresses of its two functions.
+    An instance has no attributes, and so is none of the garbage collector's objects: in a cycle,
+    it goes after every finalizer that may still call the code, and LLVM's objects, which must be
+    closed in order, are never part of the cycle.
     """
+
+    __slots__ = ()
 
     def __init__(self, artifact: Artifact) -> None:
         """Raises `ArtifactError` for another machine or Python, or an object that is damaged."""
@@ -78,23 +83,48 @@ class LoadedCode:
         check_python(manifest.python)
         llvm = _binding()
         machine = llvm.Target.from_triple(manifest.target.triple).create_target_machine()
-        self._engine = llvm.create_lljit_compiler(machine, use_jit_link=True)
-        self._libraries: list[Any] = []
-        self.kernel = self._link("kernels", artifact.kernels, manifest.symbol)
-        self.entry = self._link("entry", artifact.entry, ENTRY_SYMBOL)
+        linked = _linked[id(self)] = _Linked(llvm.create_lljit_compiler(machine, use_jit_link=True))
+        linked.link("kernels", artifact.kernels, manifest.symbol)
+        linked.link("entry", artifact.entry, ENTRY_SYMBOL)
 
-    def _link(self, name: str, code: bytes, symbol: str) -> int:
+    @property
+    def kernel(self) -> int:
+        """Address of the kernels' function."""
+        return _linked[id(self)].addresses["kernels"]
+
+    @property
+    def entry(self) -> int:
+        """Address of the entry."""
+        return _linked[id(self)].addresses["entry"]
+
+    def __del__(self) -> None:
+        linked = _linked.pop(id(self), None)
+        if linked is not None and not sys.is_finalizing():
+            linked.close()
+
+
+class _Linked:
+    """A JIT linker and what it holds."""
+
+    def __init__(self, engine: Any) -> None:
+        self.addresses: dict[str, int] = {}
+        self._engine = engine
+        self._libraries: list[Any] = []
+
+    def link(self, name: str, code: bytes, symbol: str) -> None:
         builder = _binding().JITLibraryBuilder().add_object_img(code).add_current_process()
         try:
             library = builder.export_symbol(symbol).link(self._engine, name)
         except RuntimeError as error:
             raise ArtifactError(f"its {name} object cannot be linked: {error}") from None
         self._libraries.append(library)
-        return int(library[symbol])
+        self.addresses[name] = int(library[symbol])
 
     def close(self) -> None:
-        """Free the code. Nothing may be running in it, or call it afterwards."""
         for library in self._libraries:
             library.close()
-        self._libraries.clear()
         self._engine.close()
+
+
+_linked: dict[int, _Linked] = {}
+"""By the id of the `LoadedCode` that it belongs to."""

@@ -11,7 +11,7 @@ Manual for the Elementary Functions, 1980.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, log2, e
+from math import e, log2
 from typing import TYPE_CHECKING
 
 from graphc.codegen.emit import Value

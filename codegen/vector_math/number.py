@@ -13,7 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from graphc.codegen.emit import Value
-from graphc.ir.types import DType, bool_, float32, float64, int32, int64
+from graphc.ir.types import DType, float32, float64, int32, int64
 
 if TYPE_CHECKING:
     from graphc.codegen.scalars import VectorScalars

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from graphc.codegen.emit import POINTER, Module, Value, constant, literal
 from graphc.codegen.vector_math.double_number import two_sum
 from graphc.codegen.vector_math.number import Number, polynomial
-from graphc.ir.types import DType, bool_, float32, float64, int64
+from graphc.ir.types import bool_, float32, float64
 
 if TYPE_CHECKING:
     from graphc.codegen.scalars import VectorScalars
@@ -145,7 +145,7 @@ def _slow_function(b: VectorScalars, name: str, like: Value) -> str:
     if all(function.name != symbol for function in module.functions):
         parameter = Value("%x", like.dtype, like.lanes)
         function = module.function(
-            symbol, [parameter], f"internal fastcc noinline {parameter.type}"
+            symbol, [parameter], f"internal fastcc {parameter.type}"
         )
         x = Number(type(b)(function), parameter)
         result = _slow(x.cast(float64), half=name == "cos").cast(like.dtype)
@@ -228,8 +228,7 @@ _TABLE = "inverse_pi"
 def _define_table(module: Module) -> None:
     entries = ", ".join(f"double {literal(chunk, float64)}" for chunk in _inverse_pi_chunks())
     definition = f"@{_TABLE} = internal constant [{_TABLE_LENGTH} x double] [{entries}]"
-    if definition not in module._globals:
-        module.define_global(definition)
+    module.define_global(definition)
 
 
 @cache
@@ -248,12 +247,15 @@ def _inverse_pi_chunks() -> tuple[float, ...]:
 def _pi_integer(places: int) -> int:
     """pi * 2**places, by Machin's formula, 16 arctan(1/5) - 4 arctan(1/239)."""
     guard = 32
-    total = 0
-    for factor, argument in ((16, 5), (-4, 239)):
-        power = (factor << (places + guard)) // argument
-        divisor, sign = 1, 1
-        while power:
-            total += sign * (power // divisor)
-            power //= argument * argument
-            divisor, sign = divisor + 2, -sign
-    return total >> guard
+    one = 1 << (places + guard)
+    return (16 * _arctan_inverse(5, one) - 4 * _arctan_inverse(239, one)) >> guard
+
+
+def _arctan_inverse(argument: int, one: int) -> int:
+    """arctan(1 / argument) * one, by its series."""
+    power, divisor, total = one // argument, 1, 0
+    while power:
+        total += power // divisor
+        power //= -argument * argument
+        divisor += 2
+    return total

@@ -11,11 +11,11 @@ import sys
 
 import numpy as np
 
-from graphc.cli.export import graph_dot, graph_json
 from graphc.cli.failure import CommandError
 from graphc.cli.program import find_graph
 from graphc.codegen.pipeline import Compilation, compile_graph, run_passes
 from graphc.ir.diagnostics import GraphError
+from graphc.ir.dot import to_dot, to_json
 from graphc.ir.graph import Graph
 from graphc.ir.printer import graph_constants, print_graph
 from graphc.stages import GRAPH_STAGES, STAGES, check_stage, stage_graph, stage_text
@@ -52,7 +52,7 @@ def _rendered(graph: Graph, stage: str, form: str) -> str:
     if stage == "all":
         compilation = compile_graph(graph)
         if form == "json":
-            return json.dumps({each: _value(compilation, each) for each in STAGES}, indent=2) + "\n"
+            return json.dumps({each: _value(compilation, each) for each in STAGES}, indent=1) + "\n"
         return "\n".join(
             f"# {each}: {meaning}\n{_ended(stage_text(compilation, each))}"
             for each, meaning in STAGES.items()
@@ -62,12 +62,12 @@ def _rendered(graph: Graph, stage: str, form: str) -> str:
     chosen = stage_graph(run_passes(graph), stage)
     if form == "text":
         return print_graph(chosen)
-    return graph_dot(chosen) if form == "dot" else json.dumps(graph_json(chosen), indent=2) + "\n"
+    return to_dot(chosen) if form == "dot" else to_json(chosen)
 
 
 def _value(compilation: Compilation, stage: str) -> object:
     if stage in GRAPH_STAGES:
-        return graph_json(stage_graph(compilation.graphs, stage))
+        return json.loads(to_json(stage_graph(compilation.graphs, stage)))
     return stage_text(compilation, stage)
 
 

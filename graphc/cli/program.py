@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from graphc.cli.failure import CommandError, meant
+from graphc.compilation import Step
 from graphc.ir.diagnostics import ParseError
 from graphc.ir.graph import Graph
 from graphc.ir.parser import parse_graph
@@ -92,7 +93,7 @@ def _graphs(names: dict[str, Any]) -> Iterator[tuple[str, Graph]]:
             continue
         if isinstance(value, Graph):
             yield name, value
-        elif hasattr(value, "compilation"):
+        elif isinstance(value, Step):
             yield name, value.compilation.graphs["adjoint"]
 
 

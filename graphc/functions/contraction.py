@@ -71,12 +71,10 @@ def _check(left: Node, right: Node, x: TensorLike, y: TensorLike) -> None:
             )
     if error is None and left.shape[-1] != right.shape[0 if len(right.shape) == 1 else -2]:
         inner = right.shape[0 if len(right.shape) == 1 else -2]
-        name = given[0].name or "the left operand"
         error = ShapeError(
             "matmul needs equal inner sizes",
             operand=1,
-            detail=f"inner size {inner}, but {name} is {given[0].type}, "
-            f"inner size {left.shape[-1]}",
+            detail=f"inner size {inner}, but {{0}} is {given[0].type}, inner size {left.shape[-1]}",
         )
     if error is not None:
         raise refused(error, *given)

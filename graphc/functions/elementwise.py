@@ -12,8 +12,8 @@ from dataclasses import fields
 from inspect import Parameter as Argument
 from typing import TYPE_CHECKING, Any
 
+from graphc.functions.refusal import refused
 from graphc.ir.diagnostics import GraphError
-from graphc.ir.graph import Node
 from graphc.ir.op import Family, Op
 from graphc.ir.ops import OPS
 from graphc.promotion import promoted
@@ -31,17 +31,16 @@ def apply(op: Op, *operands: TensorLike, **attrs: Any) -> Tensor:
     An error names the operand as the user wrote it, not the conversion put before it.
     """
     nodes = promoted(op, operands)
-    try:
-        return Tensor(op(*nodes, **attrs))
-    except GraphError as error:
-        if error.operand is not None and error.operand < len(operands):
-            given = operands[error.operand]
-            if isinstance(given, Tensor) and given.node is not nodes[error.operand]:
-                original: list[Node] = list(nodes)
-                original[error.operand] = given.node
-                error.culprit = ""
-                error.locate(None, original)
-        raise
+    given = [
+        operand.node if isinstance(operand, Tensor) else node
+        for operand, node in zip(operands, nodes, strict=True)
+    ]
+    if given != nodes:
+        try:
+            op.infer([node.type for node in nodes], op.attrs(**attrs))
+        except GraphError as error:
+            raise refused(error, *given) from None
+    return Tensor(op(*nodes, **attrs))
 
 
 def generate() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from graphc.ir.graph import Graph, KernelGroup, Node
 from graphc.ir.op import Family
 from graphc.ir.passes.inline import is_stored_source, is_view
+from graphc.ir.printer import value_names
 
 ALIGNMENT = 64
 """Bytes; a cache line, and the widest vector."""
@@ -41,16 +42,13 @@ class MemoryPlan:
 
     def text(self, graph: Graph) -> str:
         """A table for people: value, type, place, lifetime."""
-        lifetimes = _lifetimes(graph)
-        rows = [
-            (f"%{node.name or '_'}", str(node.type), f"{where.place}[{where.position}]", life)
-            for node, where in self.storage.items()
-            for life in [
-                " - ".join(graph.kernels[k].name for k in lifetimes[node])
-                if node in lifetimes
-                else ""
-            ]
-        ]
+        lifetimes, names = _lifetimes(graph), value_names(graph)
+        rows = []
+        for node, where in self.storage.items():
+            used = lifetimes.get(node, ())
+            lifetime = " - ".join(graph.kernels[number].name for number in used)
+            place = f"{where.place}[{where.position}]"
+            rows.append((names[node], str(node.type), place, lifetime))
         rows += [
             (f"scratch of {name}", "", f"workspace[{offset}]", name)
             for name, offset in self.scratch.items()

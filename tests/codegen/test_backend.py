@@ -16,7 +16,7 @@ define void @add(ptr %x, ptr %y) {
   %a = load <16 x float>, ptr %x, align 4
   %b = load <16 x float>, ptr %y, align 4
   %c = fadd <16 x float> %a, %b
-  %d = fadd <16 x float> %c, zeroinitializer
+  %d = fadd <16 x float> %c, %a
   %dead = fmul <16 x float> %d, %d
   store <16 x float> %d, ptr %y, align 4
   ret void
@@ -50,19 +50,18 @@ def test_without_optimisation_nothing_is_rewritten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("features", "bits", "register"),
+    ("features", "bits", "widest"),
     [
         (AVX512.features, 512, "zmm"),
         ("+avx,+avx2,-avx512f", 256, "ymm"),
         ("+sse2,-avx,-avx2,-avx512f", 128, "xmm"),
     ],
 )
-def test_the_full_vector_width_is_used(features: str, bits: int, register: str) -> None:
+def test_the_full_vector_width_is_used(features: str, bits: int, widest: str) -> None:
     """Also on processors for which LLVM would prefer narrower vectors."""
     target = replace(AVX512, features=features, vector_bits=bits)
     assembly = compile_text(ADD, target).assembly_text
-    found = {name for name in ("xmm", "ymm", "zmm") if f"%{name}" in assembly}
-    assert found == {register}
+    assert max(name for name in ("xmm", "ymm", "zmm") if f"%{name}" in assembly) == widest
 
 
 @pytest.mark.parametrize(

@@ -246,9 +246,7 @@ class TestNumpyProtocol:
     """What NumPy's functions cannot do to a symbolic tensor is said."""
 
     def test_function_without_counterpart(self, x: gc.Tensor) -> None:
-        with pytest.raises(
-            TypeError, match=r"np\.cumsum does not take symbolic tensors; .*gc\.sum"
-        ):
+        with pytest.raises(TypeError, match=r"np\.cumsum does not take .*tensors; .*gc\.sum"):
             np.cumsum(x)
         with pytest.raises(TypeError, match=r"np\.spacing"):
             np.spacing(x)
@@ -269,4 +267,4 @@ class TestNumpyProtocol:
 def test_names_of_the_package() -> None:
     assert {"exp", "softmax", "compile", "nn", "float32"} <= set(dir(gc))
     with pytest.raises(AttributeError, match="did you mean tanh"):
-        gc.tahn
+        getattr(gc, "tahn")  # noqa: B009  mypy would know that there is none

@@ -16,6 +16,7 @@ from numpy.testing import assert_array_equal
 
 from graphc.runtime.buffers import ParameterStorage
 from graphc.runtime.errors import CallError
+from graphc.runtime.executable import Executable
 from tests.runtime.programs import LONG, accumulate, add, gather, through_workspace
 
 X = np.array([1, 2, 3, 4], np.float32)
@@ -99,12 +100,28 @@ def test_code_and_workspace_go_with_the_last_reference() -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize("work", [0, LONG])
+def test_a_finalizer_in_a_cycle_may_still_call(work: int) -> None:
+    results = []
+
+    class Trainer:
+        def __init__(self) -> None:
+            self.step = add(work_nanoseconds=work)
+            self.itself = self
+
+        def __del__(self) -> None:
+            results.append(self.step(X, X))
+
+    for _ in range(3):
+        Trainer()
+        gc.collect()
+    assert_array_equal(results, [X + X] * 3)
+
+
 def test_loading_and_dropping_gives_the_memory_back() -> None:
     artifact = add().artifact
 
     def load_and_drop() -> None:
-        from graphc.runtime.executable import Executable
-
         assert_array_equal(Executable(artifact, {})(X, X), X + X)
 
     assert memory_growth(load_and_drop, 300) < 4 << 20

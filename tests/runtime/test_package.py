@@ -180,7 +180,7 @@ def test_no_folder_at_all(tmp_path: Path) -> None:
         (lambda m: m["structure"].update(kind="set"), "unknown kind"),
         (lambda m: m["structure"].update(keys=["a"]), "keys"),
         (
-            lambda m: m["guards"].append(dict(input="x", size=1, location="", minimum=0)),
+            lambda m: m["guards"].append({"input": "x", "size": 1, "location": "", "minimum": 0}),
             "no integer",
         ),
         (lambda m: m["files"].pop(), "does not list"),

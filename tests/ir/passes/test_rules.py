@@ -129,19 +129,19 @@ def _takes(example: Example) -> bool:
 def test_value_is_kept_for_every_dtype_that_the_ops_take(dtype: DType) -> None:
     """A rule must not apply, rather than raise or be wrong, where it was not thought of."""
     applied = 0
-    for rule in VALUE_PRESERVING:
-        text = rule.example.text.replace("f32", str(dtype)).split(" -> ")[0]
+    for tested in VALUE_PRESERVING:
+        text = tested.example.text.replace("f32", str(dtype)).split(" -> ")[0]
         example = Example(f"{text} -> {text.split('; ')[-1]}")
         if not _takes(example):
             continue
         inputs = example.inputs()
         before, _ = example.nodes(inputs)
-        after = rule.apply(before)
+        after = tested.apply(before)
         if after is None:
             continue
         applied += 1
         for values in _draws(inputs, 20):
-            assert _same_bits(*evaluate([before, after], values)), (rule.name, values)
+            assert _same_bits(*evaluate([before, after], values)), (tested.name, values)
     assert applied > 10
 
 

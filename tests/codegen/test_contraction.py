@@ -1,0 +1,428 @@
+"""Contractions against NumPy: every form of tile and copy, memory guarded on both sides."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from graphc.codegen.backend import compile_text, target_machine
+from graphc.codegen.contraction import emit_contraction, scratch_bytes
+from graphc.codegen.emit import POINTER, Module, Value
+from graphc.codegen.evaluate import Buffer
+from graphc.codegen.operand import Contraction, matmul_contraction
+from graphc.codegen.target import Target, host_target
+from graphc.codegen.tiling import ContractionSchedule, best_tile, schedule_contraction
+from graphc.ir.build import ops, scalar
+from graphc.ir.graph import Node
+from graphc.ir.types import (
+    DType,
+    Shape,
+    float32,
+    float64,
+    int8,
+    int32,
+    int64,
+    row_major_strides,
+    uint8,
+)
+from tests.codegen.running import GuardedBuffer, tensor
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class Kernel:
+    """A compiled contraction and what it was scheduled as."""
+
+    address: int
+    engine: llvm.ExecutionEngine
+    schedule: ContractionSchedule
+    scratch: int
+    text: str
+
+
+def compile_kernel(
+    product: Node, inputs: Sequence[Node], stores: Sequence[Node], in_place: bool, **changes: Any
+) -> Kernel:
+    """A function of the addresses of inputs, stores and scratch; `in_place` stores the last value
+    where the first input lies."""
+    module = Module()
+    own = list(stores[:-1] if in_place else stores)
+    parameters = [Value(f"%p{i}", POINTER) for i in range(len(inputs) + len(own) + 1)]
+    function = module.function("kernel", parameters, "void")
+    addresses = dict(zip([*inputs, *own], parameters, strict=False))
+    if in_place:
+        addresses[stores[-1]] = addresses[inputs[0]]
+    buffers = {
+        node: Buffer(address, row_major_strides(node.shape), address in parameters[len(inputs) :])
+        for node, address in addresses.items()
+    }
+    if in_place:
+        buffers[inputs[0]] = replace(buffers[inputs[0]], written=True)
+    contraction = replace(
+        matmul_contraction(product),
+        stores=tuple((node, buffers[node]) for node in stores),
+        scratch=parameters[-1],
+    )
+    schedule = replace(schedule_contraction(contraction, buffers, host_target()), **changes)
+    emit_contraction(function, contraction, buffers, schedule)
+    function.raw("ret void")
+    compiled = compile_text(module.text(), host_target())
+    engine = llvm.create_mcjit_compiler(
+        llvm.parse_assembly("", llvm.create_context()), target_machine(host_target())
+    )
+    engine.add_object_file(llvm.ObjectFileRef.from_data(compiled.object_bytes))
+    engine.finalize_object()
+    size = scratch_bytes(contraction, schedule)
+    address = engine.get_function_address("kernel")
+    return Kernel(address, engine, schedule, size, module.text())
+
+
+def run(
+    kernel: Kernel, arrays: Sequence[Array], stores: Sequence[Node], in_place: bool, at_end: bool
+) -> list[Array]:
+    inputs = [GuardedBuffer(a.shape, a.dtype, at_end=at_end) for a in arrays]
+    for buffer, array in zip(inputs, arrays, strict=True):
+        buffer.array[...] = array
+    own = stores[:-1] if in_place else stores
+    outputs = [GuardedBuffer(n.shape, np.dtype(n.dtype.numpy), at_end=at_end) for n in own]
+    for output in outputs:
+        output.array[...] = 77
+    scratch = GuardedBuffer((kernel.scratch,), np.dtype(np.uint8), at_end=at_end)
+    scratch.array[...] = 255
+    pointers = [buffer.address for buffer in (*inputs, *outputs, scratch)]
+    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(pointers))(kernel.address)(*pointers)
+    results = [output.array.copy() for output in outputs]
+    return [*results, inputs[0].array.copy()] if in_place else results
+
+
+def check(
+    product: Node,
+    inputs: Sequence[Node],
+    arrays: Sequence[Array],
+    expected: Sequence[Array],
+    stores: Sequence[Node] = (),
+    in_place: bool = False,
+    tolerance: float | None = None,
+    **changes: Any,
+) -> ContractionSchedule:
+    """Assert what the kernel stores, with memory guarded behind and before."""
+    stores = stores or [product]
+    kernel = compile_kernel(product, inputs, stores, in_place, **changes)
+    if tolerance is None:
+        tolerance = {float32: 2e-5, float64: 1e-13}.get(product.dtype, 0)
+    for at_end in (True, False):
+        got = run(kernel, arrays, stores, in_place, at_end)
+        for value, wanted in zip(got, expected, strict=True):
+            assert value.shape == wanted.shape
+            scale = float(np.abs(wanted).max(initial=1))
+            assert_allclose(value, wanted, rtol=0, atol=tolerance * scale)
+    return kernel.schedule
+
+
+def values(shape: Shape, dtype: DType, seed: int) -> Array:
+    generator = np.random.default_rng(seed)
+    if dtype.is_float:
+        return generator.standard_normal(shape).astype(dtype.numpy)
+    return generator.integers(0, 100, shape).astype(dtype.numpy)
+
+
+def flipped(node: Node) -> Node:
+    *lead, before_last, last = range(len(node.shape))
+    return ops.transpose(node, perm=(*lead, last, before_last))
+
+
+def matmul_case(
+    m: int, n: int, k: int, form: str = "NN", dtype: DType = float32, **changes: Any
+) -> ContractionSchedule:
+    a = tensor("a", (m, k) if form[0] == "N" else (k, m), dtype)
+    b = tensor("b", (k, n) if form[1] == "N" else (n, k), dtype)
+    x, y = values(a.shape, dtype, 1), values(b.shape, dtype, 2)
+    left, right = (a, x) if form[0] == "N" else (flipped(a), x.T)
+    product = ops.matmul(left, b if form[1] == "N" else flipped(b))
+    wide = np.float64 if dtype.is_float else dtype.numpy
+    expected = right.astype(wide) @ (y if form[1] == "N" else y.T).astype(wide)
+    return check(product, [a, b], [x, y], [expected], **changes)
+
+
+FORMS = ["NN", "TN", "NT", "TT"]
+SIZES = [
+    (1, 1, 1),
+    (1, 1, 100),
+    (1, 50, 7),
+    (50, 1, 7),
+    (1, 17, 130),
+    (33, 1, 16),
+    (2, 3, 5),
+    (5, 16, 31),
+    (13, 13, 13),
+    (14, 32, 4),
+    (15, 33, 17),
+    (61, 67, 71),
+    (64, 64, 10),
+    (97, 49, 3),
+    (130, 100, 64),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_sizes(size: tuple[int, int, int], form: str) -> None:
+    matmul_case(*size, form)
+
+
+@pytest.mark.parametrize("dtype", [float64, int8, uint8, int32, int64], ids=str)
+@pytest.mark.parametrize("size", [(7, 9, 5), (1, 19, 23), (35, 1, 9), (29, 70, 37)], ids=str)
+def test_dtypes(size: tuple[int, int, int], dtype: DType) -> None:
+    for form in FORMS:
+        matmul_case(*size, form, dtype)
+
+
+@pytest.mark.parametrize("size", [(0, 3, 4), (3, 0, 4), (0, 0, 0), (3, 4, 0), (1, 5, 0), (5, 1, 0)])
+def test_empty(size: tuple[int, int, int]) -> None:
+    matmul_case(*size)
+
+
+BLOCKS = {"depth_block": 32, "row_block": 12, "column_block": 64}
+TILE = {"lanes": 16, "rows": 6, "vectors": 2, "chains": 1}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("size", [(40, 150, 100), (12, 64, 64), (13, 65, 33)], ids=str)
+def test_blocks_on_every_axis(size: tuple[int, int, int], form: str) -> None:
+    matmul_case(*size, form, **BLOCKS, **TILE)
+
+
+@pytest.mark.parametrize("left", ["in place", "by row", "by depth"])
+@pytest.mark.parametrize("right", ["in place", "by depth", "computed"])
+@pytest.mark.parametrize("blocks", [{}, BLOCKS], ids=["whole", "blocks"])
+def test_every_packing(left: str, right: str, blocks: dict[str, int]) -> None:
+    matmul_case(31, 85, 51, left=left, right=right, **TILE, **blocks)
+    matmul_case(31, 85, 51, dtype=float64, left=left, right=right, **TILE, **blocks)
+
+
+@pytest.mark.parametrize("rows", range(1, 15))
+def test_every_height_of_a_tile(rows: int) -> None:
+    matmul_case(29, 45, 9, lanes=16, rows=rows, vectors=2)
+
+
+@pytest.mark.parametrize("chains", [1, 2, 3, 4])
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 9])
+def test_interleaved_sums(chains: int, depth: int) -> None:
+    matmul_case(3, 10, depth, rows=1, vectors=1, chains=chains)
+
+
+def test_a_deep_product_is_blocked_by_itself() -> None:
+    schedule = matmul_case(19, 40, 20000)
+    assert schedule.depth_block < 20000
+
+
+def test_blocks_run_over_and_larger_than_caches() -> None:
+    matmul_case(301, 270, 1700)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((3, 5, 7), (3, 7, 18)),
+        ((3, 5, 7), (7, 18)),
+        ((5, 7), (4, 7, 18)),
+        ((2, 1, 5, 7), (3, 7, 18)),
+        ((1, 5, 7), (2, 7, 40)),
+        ((4, 1, 7), (4, 7, 1)),
+        ((4, 1, 70), (70, 33)),
+        ((0, 5, 7), (7, 18)),
+        ((6, 40, 20), (20, 64)),
+    ],
+)
+def test_batches(left: Shape, right: Shape) -> None:
+    a, b = tensor("a", left), tensor("b", right)
+    x, y = values(left, float32, 1), values(right, float32, 2)
+    check(ops.matmul(a, b), [a, b], [x, y], [x @ y])
+    turned = ops.matmul(a, flipped(tensor_like := tensor("t", (*right[:-2], *right[:-3:-1]))))
+    z = np.ascontiguousarray(np.swapaxes(y, -1, -2))
+    check(turned, [a, tensor_like], [x, z], [x @ y])
+
+
+def test_a_batch_whose_depth_is_in_blocks() -> None:
+    a, b = tensor("a", (3, 9, 100)), tensor("b", (100, 20))
+    x, y = values(a.shape, float32, 1), values(b.shape, float32, 2)
+    check(ops.matmul(a, b), [a, b], [x, y], [x @ y], depth_block=48, right="by depth")
+
+
+@pytest.mark.parametrize("size", [(1, 40, 33), (37, 1, 50), (4, 9, 3), (40, 70, 50)], ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_operands_that_are_computed(size: tuple[int, int, int], form: str) -> None:
+    """A mask and an activation's derivative on the left, exp (not 0 at 0) on the right."""
+    m, n, k = size
+    a, b = tensor("a", (m, k)), tensor("b", (k, n))
+    c, d = tensor("c", (m, k) if form[0] == "N" else (k, m)), tensor("d", (k,))
+    if form[1] == "T":
+        b = tensor("b", (n, k))
+    x, y = values(a.shape, float32, 1), values(b.shape, float32, 2)
+    z, w = values(c.shape, float32, 3), values(d.shape, float32, 4)
+    mask = ops.gt(c if form[0] == "N" else flipped(c), scalar(0, float32))
+    left = ops.where(mask, ops.mul(a, d), scalar(0.5, float32))
+    right = ops.exp(b)
+    product = ops.matmul(left, flipped(right) if form[1] == "T" else right)
+    expected = np.where((z if form[0] == "N" else z.T) > 0, x * w, np.float32(0.5))
+    expected = expected.astype(np.float64) @ np.exp(y.T if form[1] == "T" else y)
+    for blocks in ({}, {"depth_block": 32}):
+        if blocks and (m == 1 or n == 1):
+            continue
+        check(product, [a, b, c, d], [x, y, z, w], [expected], tolerance=1e-4, **blocks)
+
+
+def test_operands_that_are_cast_sliced_and_padded() -> None:
+    a, b = tensor("a", (20, 30), int32), tensor("b", (25, 19))
+    x, y = values(a.shape, int32, 1), values(b.shape, float32, 2)
+    left = ops.slice(a, start=(19, 3), step=(-2, 1), shape=(10, 26))
+    right = ops.pad(b, low=(1, 2), high=(0, 3))
+    product = ops.matmul(ops.cast(left, dtype=float32), right)
+    expected = x[19::-2, 3:29].astype(np.float64) @ np.pad(y, ((1, 0), (2, 3)))
+    check(product, [a, b], [x, y], [expected])
+
+
+def test_a_sliced_operand_is_read_in_place() -> None:
+    a, b = tensor("a", (30, 50)), tensor("b", (40, 60))
+    x, y = values(a.shape, float32, 1), values(b.shape, float32, 2)
+    left = ops.slice(a, start=(28, 7), step=(-3, 2), shape=(8, 20))
+    right = ops.slice(b, start=(5, 9), step=(1, 1), shape=(20, 40))
+    expected = x[28:6:-3, 7:47:2] @ y[5:25, 9:49]
+    schedule = check(ops.matmul(left, right), [a, b], [x, y], [expected])
+    assert schedule.right == "in place"
+
+
+@pytest.mark.parametrize("looped", [True, False])
+@pytest.mark.parametrize("blocks", [{}, {"depth_block": 16}], ids=["whole", "blocks"])
+@pytest.mark.parametrize("size", [(23, 37, 40), (1, 37, 40), (23, 1, 40), (8, 16, 40)], ids=str)
+def test_epilogue_with_several_stores(
+    size: tuple[int, int, int], blocks: dict[str, int], looped: bool
+) -> None:
+    m, n, k = size
+    if blocks and 1 in size:
+        blocks = {}
+    a, b, row, column = (
+        tensor("a", (m, k)),
+        tensor("b", (k, n)),
+        tensor("r", (n,)),
+        tensor("c", (m, 1)),
+    )
+    x, y = values(a.shape, float32, 1), values(b.shape, float32, 2)
+    r, c = values(row.shape, float32, 3), values(column.shape, float32, 4)
+    product = ops.matmul(a, b)
+    biased = ops.add(product, row)
+    active = ops.tanh(ops.mul(biased, column))
+    signs = ops.gt(biased, scalar(0, float32))
+    plain = x.astype(np.float64) @ y
+    expected = [np.tanh((plain + r) * c), plain, plain + r, plain + r > 0]
+    stores = [active, product, biased, signs]
+    inputs, arrays = [a, b, row, column], [x, y, r, c]
+    check(product, inputs, arrays, expected, stores, looped_epilogue=looped, **blocks)
+
+
+@pytest.mark.parametrize("size", [(33, 47, 20), (5, 1, 9), (1, 8, 9)], ids=str)
+@pytest.mark.parametrize("blocks", [{}, {"depth_block": 16}], ids=["whole", "blocks"])
+def test_update_in_place(size: tuple[int, int, int], blocks: dict[str, int]) -> None:
+    """W becomes W - 0.1 * x^T g where W lies; the gradient is stored as well, or not at all."""
+    m, n, k = size
+    if 1 in size:
+        blocks = {}
+    w, x, g = tensor("w", (m, n)), tensor("x", (k, m)), tensor("g", (k, n))
+    arrays = [values(node.shape, float32, i) for i, node in enumerate((w, x, g))]
+    product = ops.matmul(flipped(x), g)
+    updated = ops.sub(w, ops.mul(scalar(0.1, float32), product))
+    gradient = arrays[1].T.astype(np.float64) @ arrays[2]
+    expected = arrays[0] - 0.1 * gradient
+    inputs = [w, x, g]
+    check(product, inputs, arrays, [expected], [updated], in_place=True, **blocks)
+    both = [product, updated]
+    check(product, inputs, arrays, [gradient, expected], both, in_place=True, **blocks)
+
+
+def test_float_products_round_once() -> None:
+    """The products are added with a fused multiply-add: 1 - (1 + e)(1 - e) = e * e, not 0."""
+    e = np.float32(2.0**-12)
+    a, b = tensor("a", (1, 2)), tensor("b", (2, 40))
+    x = np.array([[1, 1 + e]], np.float32)
+    y = np.stack([np.ones(40), np.full(40, -(1 - e))]).astype(np.float32)
+    check(ops.matmul(a, b), [a, b], [x, y], [np.full((1, 40), e * e)], tolerance=0)
+
+
+def test_infinities_stay_in_their_row_and_column() -> None:
+    """What a vector holds behind an edge must not reach a sum."""
+    for m, n, k in [(5, 17, 9), (1, 9, 21), (9, 1, 21)]:
+        a, b = tensor("a", (m, k)), tensor("b", (n, k))
+        x, y = np.ones((m, k), np.float32), np.ones((n, k), np.float32)
+        x[0, 0] = np.inf
+        expected = x @ y.T
+        logarithm = ops.div(scalar(1, float32), b)
+        product = ops.matmul(a, flipped(logarithm))
+        kernel = compile_kernel(product, [a, b], [product], False)
+        (got,) = run(kernel, [x, y], [product], False, True)
+        assert_array_equal(got, expected)
+
+
+def test_the_same_bits_every_time() -> None:
+    a, b = tensor("a", (65, 130)), tensor("b", (130, 70))
+    product = ops.matmul(a, b)
+    arrays = [values(a.shape, float32, 1), values(b.shape, float32, 2)]
+    texts, results = set(), []
+    for _ in range(2):
+        kernel = compile_kernel(product, [a, b], [product], False)
+        texts.add(kernel.text)
+        results.append(run(kernel, arrays, [product], False, True)[0])
+    assert len(texts) == 1
+    assert_array_equal(results[0], results[1])
+
+
+def contraction_of(m: int, n: int, k: int) -> tuple[Contraction, dict[Node, Buffer]]:
+    a, b = tensor("a", (m, k)), tensor("b", (k, n))
+    product = ops.matmul(a, b)
+    buffers = {
+        node: Buffer(Value("null", POINTER), row_major_strides(node.shape))
+        for node in (a, b, product)
+    }
+    contraction = matmul_contraction(product)
+    return replace(contraction, stores=((product, buffers[product]),)), buffers
+
+
+@pytest.mark.parametrize("bits", [128, 256, 512])
+def test_tiles_fit_the_registers(bits: int) -> None:
+    registers = 32 if bits == 512 else 16
+    target = Target("x86_64-unknown-linux-gnu", "", "", bits, registers)
+    for size in [(1000, 1000, 100), (7, 5, 3), (1, 1000, 8), (200, 10, 50)]:
+        schedule = schedule_contraction(*contraction_of(*size), target)
+        used = schedule.vectors * (schedule.rows + 1) + 1
+        assert used <= registers
+        assert schedule.row_block % schedule.rows == 0
+        assert schedule.column_block % schedule.width == 0
+
+
+def test_tiles_divide_what_they_cover_where_that_is_cheap() -> None:
+    assert best_tile(24, 4, 500, 32) == (6, 4)
+    assert best_tile(1, 100, 500, 32)[0] == 1
+    assert best_tile(9, 3, 500, 32) == (9, 3)
+
+
+def test_scratch_is_asked_for_and_needed() -> None:
+    contraction, buffers = contraction_of(100, 200, 300)
+    schedule = schedule_contraction(contraction, buffers, host_target())
+    assert scratch_bytes(contraction, schedule) % 64 == 0
+    assert scratch_bytes(contraction, schedule) >= 200 * 300 * 4
+    function = Module().function("kernel", [])
+    with pytest.raises(ValueError, match="needs scratch memory"):
+        emit_contraction(function, contraction, buffers, schedule)
+
+
+def test_small_products_need_no_scratch() -> None:
+    contraction, buffers = contraction_of(4, 10, 30)
+    schedule = schedule_contraction(contraction, buffers, host_target())
+    assert scratch_bytes(contraction, schedule) == 0

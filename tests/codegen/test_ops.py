@@ -1,0 +1,61 @@
+"""Every record's samples, compiled, against its reference. Nothing here names an op."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+
+from graphc.ir.build import ops
+from graphc.ir.graph import Graph
+from graphc.ir.interpreter import interpret
+from graphc.ir.op import Array, Family, Op
+from graphc.ir.ops import OPS
+from graphc.ir.types import DType, TensorType
+from tests.codegen.running import run_compiled
+from tests.ir.test_ops_records import assert_equal
+
+CASES = [
+    pytest.param(op, dtype, id=f"{op.name}-{dtype}")
+    for op in OPS.values()
+    if op.family is not Family.SOURCE
+    for dtype in op.tested_dtypes
+]
+
+
+def graph_of_samples(op: Op, dtype: DType) -> tuple[Graph, dict[str, Array], list[str]]:
+    """One graph with an output for each sample, the inputs for it, and the samples' labels."""
+    rng = np.random.default_rng(zlib.crc32(f"{op.name} {dtype}".encode()))
+    arrays: dict[str, Array] = {}
+    inputs, outputs, labels = [], [], []
+    for sample in op.samples:
+        operands = []
+        for array in sample.arrays(rng, dtype):
+            name = f"x{len(arrays)}"
+            arrays[name] = array
+            kind = TensorType(DType.of(array.dtype), array.shape)
+            operands.append(ops.input(name=name, type=kind))
+        if sample.refuse is None:
+            inputs += operands
+            outputs.append(op(*operands, **sample.attrs))
+            labels.append(sample.label)
+    names = tuple(f"out{i}" for i in range(len(outputs)))
+    graph = Graph("f", tuple(inputs), (), tuple(outputs), names)
+    return graph, {node.name: arrays[node.name] for node in inputs}, labels
+
+
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+def test_compiled_agrees_with_the_reference(op: Op, dtype: DType) -> None:
+    graph, arrays, labels = graph_of_samples(op, dtype)
+    expected = interpret(graph, arrays).outputs
+    # For sums and products the error is measured on the magnitudes that are added up.
+    sizes = {
+        name: np.abs(array) if array.dtype != bool else array for name, array in arrays.items()
+    }
+    scales = expected if op.family is Family.ELEMENTWISE else interpret(graph, sizes).outputs
+    result = run_compiled(graph, arrays)
+    assert result.status == 0
+    for (name, value), label in zip(expected.items(), labels, strict=True):
+        scale = np.abs(scales[name]) if op.ulp else None
+        assert_equal(np.array(result.outputs[name]), value, op.ulp, label, scale)
