@@ -84,6 +84,12 @@ def index(value: int) -> Value:
     return constant(value, int64)
 
 
+def first_lanes(count: int, lanes: int) -> Value:
+    """The mask of the first `count` of so many lanes."""
+    bits = ", ".join("i1 true" if lane < count else "i1 false" for lane in range(lanes))
+    return Value(f"<{bits}>", bool_, lanes)
+
+
 @dataclass
 class Loop:
     """An open loop: its counter and the values carried round it.
@@ -335,6 +341,10 @@ class Function:
 
     def store_masked(self, value: Value, address: Value, mask: Value) -> None:
         """Store the lanes whose mask is set; the others are not touched."""
+        if mask == first_lanes(1, value.lanes):
+            # LLVM 22 makes one store as wide as the number before it was truncated of this.
+            self.store(self.extract(value, 0), address)
+            return
         value = self._to_memory(value)
         symbol = f"llvm.masked.store.{_intrinsic_suffix(value.dtype, value.lanes)}.p0"
         self.module.declare(f"declare void @{symbol}({value.type}, ptr, i32, {mask.type})")

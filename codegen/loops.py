@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from graphc.codegen.emit import Function, Value, constant, index
+from graphc.codegen.emit import Function, Value, constant, first_lanes, index
 from graphc.codegen.evaluate import Buffer, Evaluator
 from graphc.codegen.loop_nest import LoopNest, Sweep
 from graphc.ir.graph import Node
-from graphc.ir.types import bool_, int8
+from graphc.ir.types import int8
 
 Body = Callable[[Sequence[int], "Value | None", Sequence[Value]], list[Value]]
 """body(shifts, mask, carried): write one round for the vectors at these shifts along the lane
@@ -94,7 +94,7 @@ class _LoopWriter:
             start = stop
         if start < extent:
             with self._standing_at(number, start):
-                values = body([0], _first_lanes(extent - start, lanes), values)
+                values = body([0], first_lanes(extent - start, lanes), values)
         return values
 
     @contextmanager
@@ -242,9 +242,3 @@ class _Fold:
                 tuple(function.shuffle(part, part, high) for part in state),
             )
         return state
-
-
-def _first_lanes(count: int, lanes: int) -> Value:
-    """The mask of the first `count` of so many lanes."""
-    bits = ", ".join("i1 true" if lane < count else "i1 false" for lane in range(lanes))
-    return Value(f"<{bits}>", bool_, lanes)

@@ -137,11 +137,11 @@ def neighbours_along(
     operand: Operand, buffers: Mapping[Node, Buffer], candidates: Sequence[Axis]
 ) -> Axis:
     """The candidate along which most stored elements that the operand reads are neighbours; the
-    first of those that are equal in this."""
+    first of those that are equal in this. An axis of one element has no neighbours."""
     votes = dict.fromkeys(candidates, 0)
     for buffer, at in _loads(operand, buffers):
         for axis in candidates:
-            votes[axis] += _stride(buffer, at, axis) == 1
+            votes[axis] += axis.extent > 1 and _stride(buffer, at, axis) == 1
     return max(candidates, key=lambda axis: votes[axis])
 
 

@@ -95,15 +95,15 @@ def compile_graph(
     text = emit_module(symbol, fused, kernels, memory, guards, target)
     module = compile_text(text, target)
     manifest = _manifest(fused, symbol, kernels, memory, guards, target, structure)
-    entry = compile_text(emit_entry(manifest), target).object_bytes
+    entry = compile_text(emit_entry(manifest), target, optimise=False).object_bytes
     artifact = Artifact(manifest, module.object_bytes, entry)
     constants = tuple(_constant_value(node) for node in memory.constants)
     return Compilation(artifact, stages, tuple(kernels), memory, constants, text, module)
 
 
 def _symbol(name: str) -> str:
-    """A graph's name as a C identifier."""
-    return re.sub(r"\W", "_", name, flags=re.ASCII) or "graph"
+    """A C identifier from a graph's name; prefixed, so that it shadows nothing of libc."""
+    return "graphc_" + re.sub(r"\W", "_", name, flags=re.ASCII)
 
 
 def _constant_value(node: Node) -> np.ndarray[Any, Any]:

@@ -7,6 +7,8 @@ and vector math. Invariant: semantics are IEEE 754's, up to contraction of a mul
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from graphc.codegen import vector_math
 from graphc.codegen.emit import FAST_CONTRACT, Function, Value, constant
 from graphc.ir.scalar import Comparison
@@ -106,7 +108,7 @@ class VectorScalars:
             return convert("trunc", x, dtype)
         if dtype.bits > source.bits:
             return convert("sext" if source.kind == "int" else "zext", x, dtype)
-        return Value(x.ref, dtype, x.lanes)
+        return replace(x, dtype=dtype)
 
     def copysign(self, magnitude: Value, sign: Value) -> Value:
         return self.function.intrinsic("copysign", *self.align(magnitude, sign))

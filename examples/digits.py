@@ -1,7 +1,7 @@
 """A network that learns handwritten digits: what `graphc demo` runs, in one page.
 
-python examples/digits.py                      trains it
-graphc dump examples/digits.py:train           shows the kernels of its training step
+- `python examples/digits.py` trains it;
+- `graphc dump examples/digits.py` shows the kernels of its training step.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ loss = gc.nn.softmax_cross_entropy(logits, labels).mean()
 updates = gc.optim.Adam(0.003).updates(loss, model.params)
 train = gc.compile([images, labels], loss, updates)
 
-# The test: the same parameters, on all held-out images at once.
-test_images = gc.input("images", split.test_images.shape)
-test_labels = gc.input("labels", split.test_labels.shape, gc.int32)
-hits = model(test_images).argmax(axis=1) == test_labels
-accuracy = gc.compile([test_images, test_labels], hits.astype(gc.float32).mean())
+
+def test_accuracy() -> float:
+    """How many of the held-out images the same parameters get right."""
+    images = gc.input("images", split.test_images.shape)
+    labels = gc.input("labels", split.test_labels.shape, gc.int32)
+    hits = model(images).argmax(axis=1) == labels
+    step = gc.compile([images, labels], hits.astype(gc.float32).mean())
+    return float(step(split.test_images, split.test_labels))
 
 
 def main() -> None:
@@ -35,7 +38,7 @@ def main() -> None:
         losses = [train(*batch) for batch in shuffled]
         if epoch % 10 == 0:
             print(f"epoch {epoch:3}   loss {sum(losses) / len(losses):.4f}")
-    print(f"test accuracy {accuracy(split.test_images, split.test_labels):.1%}")
+    print(f"test accuracy {test_accuracy():.1%}")
 
 
 if __name__ == "__main__":

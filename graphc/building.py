@@ -225,5 +225,7 @@ def _storages(params: Sequence[Node]) -> dict[str, ParameterStorage]:
 
 
 def _described(node: Node) -> str:
-    kind = "parameter" if node.op is source.param else node.op.name
-    return f"{kind} {node.name} ({node.type})" if node.name else f"a {node.op.name} ({node.type})"
+    if not node.name:
+        return f"a value made by {node.op.name} ({node.type})"
+    kind = {source.param: "parameter", source.input: "input"}.get(node.op, "the value")
+    return f"{kind} {node.name} ({node.type})"

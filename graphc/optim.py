@@ -57,7 +57,7 @@ class SGD:
                 updates[velocity] = direction = self.momentum * velocity + gradient
                 if self.nesterov:
                     direction = self.momentum * direction + gradient
-            updates[weight] = weight - _like(self.rate, weight) * direction
+            updates[weight] = weight - _in_dtype(self.rate, weight) * direction
         return updates
 
 
@@ -79,17 +79,21 @@ class Adam:
         """The new values of `params`, of their moments and of the step counter."""
         if not params:
             return {}
-        counter = param(f"{params[0].name}.steps", np.float32(0))
+        widest = np.result_type(*(weight.dtype.numpy for weight in params))
+        counter = param(f"{params[0].name}.steps", np.zeros((), widest))
         steps = counter + 1
+        # Both corrections of the algorithm are scalars, so that an element costs one division.
+        rate = self.rate / _missing(self.beta1, steps)
+        scale = apply(ops.rsqrt, _missing(self.beta2, steps))
         updates: Updates = {counter: steps}
         for weight, gradient in zip(params, grad(loss, list(params)), strict=True):
             m, v = _slot(weight, "m"), _slot(weight, "v")
             updates[m] = self.beta1 * m + (1 - self.beta1) * gradient
             updates[v] = self.beta2 * v + (1 - self.beta2) * apply(ops.square, gradient)
-            mean = updates[m] / _missing(self.beta1, steps.astype(weight.dtype))
-            square = updates[v] / _missing(self.beta2, steps.astype(weight.dtype))
-            scaled = mean / (apply(ops.sqrt, square) + self.epsilon)
-            updates[weight] = weight - _like(self.rate, weight) * scaled
+            root = apply(ops.sqrt, updates[v]) * scale.astype(weight.dtype)
+            updates[weight] = weight - rate.astype(weight.dtype) * updates[m] / (
+                root + self.epsilon
+            )
         return updates
 
 
@@ -103,5 +107,6 @@ def _missing(beta: float, steps: Tensor) -> Tensor:
     return -apply(ops.expm1, steps * math.log(beta))
 
 
-def _like(number: float | Tensor, weight: Tensor) -> float | Tensor:
+def _in_dtype(number: float | Tensor, weight: Tensor) -> float | Tensor:
+    """A tensor in the dtype of `weight`; a Python number is weak already."""
     return number.astype(weight.dtype) if isinstance(number, Tensor) else number

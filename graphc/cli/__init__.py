@@ -65,8 +65,8 @@ def _add_dump(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     dump.add_argument(
         "program",
-        metavar="FILE.py[:NAME] | FILE.gir",
-        help="a Python file and the step or graph in it, or the text of a graph",
+        metavar="FILE.py[:NAME] | FILE.gir | demo",
+        help="a Python file and the step or graph in it, the text of a graph, or the demo",
     )
     dump.add_argument("--stage", default="fused", help="which stage (%(default)s)")
     dump.add_argument(

@@ -1,4 +1,4 @@
-"""Finding the program that a command names: `FILE.py`, `FILE.py:NAME` or `FILE.gir`.
+"""Finding the program that a command names: `FILE.py`, `FILE.py:NAME`, `FILE.gir` or `demo`.
 
 Owns `find_graph`. Imports the parser, and runs the user's file. Invariant: whatever the user's
 file prints goes to stderr, and its `if __name__ == "__main__":` part does not run.
@@ -18,6 +18,7 @@ import numpy as np
 
 from graphc.cli.failure import CommandError, meant
 from graphc.compilation import Step
+from graphc.demo.program import declare
 from graphc.ir.diagnostics import ParseError
 from graphc.ir.graph import Graph
 from graphc.ir.parser import parse_graph
@@ -29,6 +30,8 @@ def find_graph(program: str, constants: str | None = None) -> Graph:
     `constants` names the arrays of a `.gir` file. Raises `CommandError` for a file that is not
     there or fails, and a name that is not in it.
     """
+    if program == "demo":
+        return declare(1, 1).train.compilation.graphs["adjoint"]
     if program.endswith(".gir"):
         return _from_text(Path(program), constants)
     path, name = _split(program)

@@ -19,15 +19,16 @@ RATE = 0.003
 
 @dataclass(frozen=True)
 class Digits:
-    """A step that trains on a batch, one that classifies `examples` images, and their state."""
+    """A step that trains on a batch, steps that give the accuracy, and the parameters of all."""
 
     train: Step
-    accuracy: Step
+    validate: Step
+    test: Step
     params: list[Parameter]
 
 
-def declare(examples: int, seed: int = 0) -> Digits:
-    """Declare the network and compile its steps."""
+def declare(validation_size: int, test_size: int, seed: int = 0) -> Digits:
+    """Declare the network and compile its steps; sizes are numbers of images."""
     model = gc.nn.Sequential(gc.nn.Dense(HIDDEN, gc.nn.relu), gc.nn.Dense(10), seed=seed)
 
     images = gc.input("images", (BATCH, 64))
@@ -37,9 +38,14 @@ def declare(examples: int, seed: int = 0) -> Digits:
     updates = gc.optim.Adam(RATE).updates(loss, model.params)
     train = gc.compile([images, labels], loss, updates)
 
-    some_images = gc.input("images", (examples, 64))
-    some_labels = gc.input("labels", (examples,), gc.int32)
-    hits = model(some_images).argmax(axis=1) == some_labels
-    accuracy = gc.compile([some_images, some_labels], hits.astype(gc.float32).mean())
+    validate = accuracy(model, validation_size)
+    test = accuracy(model, test_size)
+    return Digits(train, validate, test, model.params)
 
-    return Digits(train, accuracy, model.params)
+
+def accuracy(model: gc.nn.Sequential, size: int) -> Step:
+    """A step that says which part of `size` images the model gets right."""
+    images = gc.input("images", (size, 64))
+    labels = gc.input("labels", (size,), gc.int32)
+    hits = model(images).argmax(axis=1) == labels
+    return gc.compile([images, labels], hits.astype(gc.float32).mean(), name="accuracy")

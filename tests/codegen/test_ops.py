@@ -38,7 +38,9 @@ def graph_of_samples(op: Op, dtype: DType) -> tuple[Graph, dict[str, Array], lis
             operands.append(ops.input(name=name, type=kind))
         if sample.refuse is None:
             inputs += operands
-            outputs.append(op(*operands, **sample.attrs))
+            # An index of its own is checked at entry; a computed one is clamped, as samples are.
+            computed = [ops.copy(x) if x.dtype.is_integer else x for x in operands[1:]]
+            outputs.append(op(*operands[:1], *computed, **sample.attrs))
             labels.append(sample.label)
     names = tuple(f"out{i}" for i in range(len(outputs)))
     graph = Graph("f", tuple(inputs), (), tuple(outputs), names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from typing import Any
 
@@ -223,7 +224,7 @@ def test_out_overlapping_a_constant() -> None:
     model.refuses(ReadOnlyError, X, out=(model.out[0], constant))
     # A writeable view of the same memory, which only a determined caller can make.
     writeable = np.frombuffer(
-        (np.ctypeslib.ctypes.c_char * 16).from_address(constant.ctypes.data), np.float32
+        memoryview((ctypes.c_char * 16).from_address(constant.ctypes.data)), np.float32
     )
     message = model.refuses(OverlapError, X, out=(model.out[0], writeable))
     assert "with constant 'c'" in message

@@ -18,7 +18,7 @@ from graphc.runtime.artifact import (
     Manifest,
     Structure,
 )
-from graphc.runtime.buffers import ParameterStorage, address_range, aligned_copy, aligned_empty
+from graphc.runtime.buffers import ParameterStorage, aligned_copy, aligned_empty
 from graphc.runtime.errors import ArtifactError, StorageError
 from tests.runtime.programs import make_manifest
 
@@ -103,7 +103,8 @@ def test_aligned_memory(shape: tuple[int, ...], align: int) -> None:
     assert array.dtype == np.float64
     assert array.flags.c_contiguous
     assert array.flags.writeable
-    assert address_range(array)[0] % align == 0
+    if array.size:
+        assert array.ctypes.data % align == 0
 
 
 def test_aligned_copies_are_plain() -> None:
@@ -128,8 +129,6 @@ def test_parameter_storage_stays_where_it_is() -> None:
     assert_array_equal(storage.value, [1, 2, 3])
     assert storage.value.dtype == np.float32
     assert storage.value.ctypes.data == address
-    storage.value.shape = (3, 1)
-    assert storage.value.shape == (3,)
     with pytest.raises(StorageError, match=r"GC120 .*shape \(4,\) does not fit .*\(3,\)"):
         storage.value = np.zeros(4)
     with pytest.raises(TypeError):

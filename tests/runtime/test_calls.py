@@ -74,7 +74,7 @@ def test_one_array_for_both_inputs(adder: Executable) -> None:
     "x",
     [
         pickle.loads(pickle.dumps(X)),
-        memoryview(X),
+        X.data,
         array.array("f", X),
         X.view(np.memmap),
         np.frombuffer(X.tobytes(), np.float32),
@@ -256,6 +256,7 @@ def test_an_executable_describes_itself(adder: Executable) -> None:
 def test_it_can_be_extended() -> None:
     class Named(Executable):
         __slots__ = ("note",)
+        note: str
 
     base = add()
     step = Named(base.artifact, {})
