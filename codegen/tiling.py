@@ -103,11 +103,12 @@ def _tiled(
     registers = target.vector_registers - (0 if contraction.dtype.is_float else 1)
     rows, vectors = best_tile(m, -(-n // lanes), k, registers)
     width = vectors * lanes
-    depth_block = _depth_block(k, (rows + width) * size, lanes, target)
+    row_tiles, panels = -(-m // rows), -(-n // width)
+    reused = row_tiles > 1 or panels > 1
+    depth_block = _depth_block(k, (rows + width) * size, lanes, target) if reused else k
     term_bytes = max(depth_block, 1) * size
     row_block = max(target.l2_bytes // 2 // (term_bytes * rows), 1) * rows
     column_block = max(_LARGEST_PANELS // (term_bytes * width), 1) * width
-    row_tiles, panels = -(-m // rows), -(-n // width)
     batch = math.prod(axis.extent for axis in contraction.batch)
     return ContractionSchedule(
         lanes=lanes,
@@ -155,19 +156,20 @@ def _tiles(rows: int, vectors: int, registers: int) -> Iterator[tuple[int, int]]
 
 
 def _product_cost(rows: int, vectors: int, depth: int, tile_rows: int, tile_vectors: int) -> float:
-    """Estimated cycles of all tiles, remainders included."""
-    by_row = _parts(rows, tile_rows)
-    by_column = _parts(vectors, tile_vectors)
-    return sum(
-        row_count * column_count * _tile_cost(r, v, depth)
-        for r, row_count in by_row
-        for v, column_count in by_column
-    )
+    """Estimated cycles of all tiles, and a little for every kind of tile that must be compiled."""
+    kinds = [
+        (r, v, row_count * column_count)
+        for r, row_count in _parts(rows, tile_rows)
+        for v, column_count in _parts(vectors, tile_vectors)
+    ]
+    cycles = sum(_tile_cost(r, v, depth) * count for r, v, count in kinds)
+    return cycles * (1 + _KIND_COST * len(kinds))
 
 
 def _parts(extent: int, size: int) -> list[tuple[int, int]]:
-    """(size, how many) of the whole parts and of the rest."""
-    return [(size, extent // size), (extent % size, 1 if extent % size else 0)]
+    """(size, how many) of the whole parts and of the rest, where there are any."""
+    parts = [(size, extent // size), (extent % size, 1)]
+    return [(size, count) for size, count in parts if size and count]
 
 
 def _tile_cost(rows: int, vectors: int, depth: int) -> float:
@@ -177,10 +179,10 @@ def _tile_cost(rows: int, vectors: int, depth: int) -> float:
 
 
 def _depth_block(depth: int, bytes_per_term: int, lanes: int, target: Target) -> int:
-    """Terms summed at a time, such that a tile's two operands stay in half of the L2 cache."""
-    most = max(target.l2_bytes // 2 // bytes_per_term, lanes)
-    if depth <= most:
+    """Terms summed at a time: all, if so much of a tile's two operands stays in the L2 cache."""
+    if depth * bytes_per_term <= target.l2_bytes // 2:
         return depth
+    most = max(target.l2_bytes // 4 // bytes_per_term, lanes)
     blocks = -(-depth // most)
     return -(-depth // (blocks * lanes)) * lanes
 
@@ -196,10 +198,12 @@ def _left_packing(
         return copied
     if panels < _PANELS_WORTH_A_COPY:
         return "in place"
-    if access.stride(depth) != 1:
-        return copied
-    step = access.stride(contraction.rows) * contraction.dtype.bytes
-    return copied if _collide(step, rows) else "in place"
+    size = contraction.dtype.bytes
+    if access.stride(depth) == 1:
+        worth = _collide(access.stride(contraction.rows) * size, rows)
+    else:
+        worth = abs(access.stride(depth)) * size >= _PAGE_BYTES
+    return copied if worth else "in place"
 
 
 def _collide(step: int, rows: int) -> bool:
@@ -243,10 +247,11 @@ LINE_BYTES = 64
 _PAGE_BYTES = 4096
 _WAYS = 8
 _ADD_LATENCY = 4
-_LOAD_COST = 0.05
+_LOAD_COST = 0.02
+_KIND_COST = 0.005
 _TILE_COST = 12.0
 _MOST_ROWS = 16
 _MOST_VECTORS = 8
 _LARGEST_PANELS = 4 << 20
 _LONG_EPILOGUE = 8
-_PANELS_WORTH_A_COPY = 2
+_PANELS_WORTH_A_COPY = 6

@@ -7,8 +7,10 @@ how it was made.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphc import config
 from graphc.building import Program, build_program
 from graphc.codegen import pipeline
 from graphc.codegen.pipeline import Compilation
@@ -16,7 +18,7 @@ from graphc.ir.location import provenance
 from graphc.public import at_user_line
 from graphc.runtime.executable import Executable
 from graphc.source import caller
-from graphc.stages import stage_text
+from graphc.stages import GRAPH_STAGES, STAGES, stage_text
 
 if TYPE_CHECKING:
     from graphc.building import Inputs, Updates
@@ -75,4 +77,16 @@ def compile(
     """
     program = build_program(inputs, outputs, updates, name or caller().target)
     with provenance(None):
-        return Step(program, pipeline.compile_graph(program.graph, structure=program.structure))
+        compilation = pipeline.compile_graph(program.graph, structure=program.structure)
+    if config.DUMP.value:
+        _write_stages(compilation, Path(config.DUMP.value, program.graph.name))
+    return Step(program, compilation)
+
+
+def _write_stages(compilation: Compilation, folder: Path) -> None:
+    """Every stage in a file, numbered in the order of the compilation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, stage in enumerate(STAGES, start=1):
+        suffix = "gir" if stage in GRAPH_STAGES else "txt"
+        text = stage_text(compilation, stage)
+        (folder / f"{number:02}-{stage}.{suffix}").write_text(text, encoding="utf-8")

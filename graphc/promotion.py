@@ -138,7 +138,7 @@ def _nearest(dtype: NumpyType) -> DType:
 
 def _converted(operand: Node | np.ndarray[Any, Any] | int | float, dtype: DType) -> Node:
     if isinstance(operand, Node):
-        return build.cast(operand, dtype)
+        return operand if operand.dtype is dtype else build.cast(operand, dtype)
     try:
         return build.constant(np.asarray(operand, dtype.numpy))
     except OverflowError:

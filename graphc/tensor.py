@@ -40,7 +40,7 @@ class Tensor:
     >>> import graphc as gc
     >>> x = gc.input("x", (32, 784))
     >>> (x * 2 + 1).mean(axis=1)
-    <Tensor f32[32] = mul(sum(add(mul(x, 2), 1)), 0.0012755102)>
+    <Tensor f32[32] = div(sum(add(mul(x, 2.0), 1.0)), 784.0)>
     """
 
     __slots__ = ("node",)

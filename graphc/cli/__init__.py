@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from graphc import __version__
 from graphc.cli.failure import CommandError
+from graphc.config import VARIABLES
 from graphc.stages import STAGES
 
 
@@ -33,8 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    variables = "\n".join(f"  {each.name}   {each.help}" for each in VARIABLES)
     parser = argparse.ArgumentParser(
-        prog="graphc", description="A compiler for differentiable tensor programs."
+        prog="graphc",
+        description="A compiler for differentiable tensor programs.",
+        epilog=f"environment variables:\n{variables}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"graphc {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)

@@ -40,10 +40,10 @@ def find_graph(program: str, constants: str | None = None) -> Graph:
 
 def _split(program: str) -> tuple[Path, str]:
     """The file and, behind the last colon, the name in it."""
-    if Path(program).exists():
-        return Path(program), ""
-    head, colon, name = program.rpartition(":")
-    path = Path(head if colon else program)
+    path, name = Path(program), ""
+    if not path.exists() and ":" in program:
+        head, _, name = program.rpartition(":")
+        path = Path(head)
     if not path.is_file():
         siblings = [str(each) for each in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise CommandError(f"there is no file {path}{meant(str(path), siblings)}")
@@ -73,21 +73,19 @@ def _run(path: Path) -> dict[str, Any]:
         with contextlib.redirect_stdout(sys.stderr):
             return runpy.run_path(str(path), run_name=path.stem)
     except Exception as error:
-        lines = traceback.format_exception(error, limit=None)
-        raise CommandError(f"{path} failed:\n{''.join(_of_user(lines, path))}") from None
+        raise CommandError(f"{path} failed:\n{_user_traceback(error, path)}") from None
     except SystemExit as error:
         raise CommandError(f"{path} ended itself with code {error.code}") from None
     finally:
         sys.path.remove(str(path.parent.resolve()))
 
 
-def _of_user(lines: list[str], path: Path) -> Iterator[str]:
-    """A traceback from the user's file on, without the frames that ran it."""
-    begun = False
-    for line in lines:
-        begun = begun or f'"{path}"' in line or not line.startswith(" ")
-        if begun:
-            yield line
+def _user_traceback(error: BaseException, path: Path) -> str:
+    """The traceback from the user's file on, without the frames that ran it."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename != str(path):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame))
 
 
 def _graphs(names: dict[str, Any]) -> Iterator[tuple[str, Graph]]:

@@ -17,12 +17,25 @@ from graphc.functions.refusal import refused
 from graphc.ir.build import broadcast, ops
 from graphc.ir.build import reshape as reshaped
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
+from graphc.ir.types import Shape
 from graphc.promotion import as_node
 from graphc.public import public
 from graphc.tensor import Tensor
 
 if TYPE_CHECKING:
     from graphc.tensor import Axis, TensorLike
+
+
+@public
+def shape(a: TensorLike) -> Shape:
+    """The sizes of the axes: known while the graph is declared."""
+    return as_node(a).shape
+
+
+@public
+def ndim(a: TensorLike) -> int:
+    """The number of axes."""
+    return len(as_node(a).shape)
 
 
 @public

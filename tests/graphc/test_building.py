@@ -196,4 +196,4 @@ class TestParameter:
 
     def test_tensor_is_no_initial_value(self, x: gc.Tensor) -> None:
         with pytest.raises(DTypeError, match="must be an array"):
-            gc.param("p", x)  # type: ignore[arg-type]
+            gc.param("p", x)

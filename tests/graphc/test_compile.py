@@ -62,7 +62,28 @@ def test_two_steps_share_a_parameter(x: gc.Tensor, w: Parameter) -> None:
     np.testing.assert_array_equal(read(), before + 1)
 
 
-def test_second_order(value: Any) -> None:
+def test_updates_happen_at_once() -> None:
+    a, b = gc.param("a", np.arange(100.0)), gc.param("b", -np.arange(100.0))
+    total = (a * b).sum()
+    step = gc.compile([], (total, a + 0), {a: b, b: a + b})
+    before, other = a.value.copy(), b.value.copy()
+    result, kept = step()
+    np.testing.assert_allclose(result, (before * other).sum())
+    np.testing.assert_array_equal(kept, before)
+    np.testing.assert_array_equal(a.value, other)
+    np.testing.assert_array_equal(b.value, before + other)
+
+
+def test_input_and_constant_become_a_parameter(x: gc.Tensor) -> None:
+    last, count = gc.param("last", np.zeros((3, 4), "float32")), gc.param("count", 3.0)
+    step = gc.compile([x], None, {last: x, count: gc.const(7.0)})
+    given = array(3, 4)
+    assert step(given) == ()
+    np.testing.assert_array_equal(last.value, given)
+    assert count.value == 7
+
+
+def test_second_order() -> None:
     x = gc.input("x", (), gc.float64)
     y = gc.sin(x)
     second = gc.compile([x], gc.grad(gc.grad(y, x), x))
@@ -152,3 +173,14 @@ def test_deep_chain_compiles() -> None:
         y = y + x
     step = gc.compile([x], y)
     np.testing.assert_array_equal(step(np.ones(3, "float32")), np.full(3, 2001))
+
+
+def test_dump_variable_writes_every_stage(
+    tmp_path: Path, x: gc.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAPHC_DUMP", str(tmp_path))
+    step = gc.compile([x], gc.exp(x), name="forward")
+    files = sorted(path.name for path in (tmp_path / "forward").iterdir())
+    assert files[0] == "01-graph.gir"
+    assert files[-1] == "09-asm.txt"
+    assert (tmp_path / "forward" / "04-fused.gir").read_text() == step.ir("fused")

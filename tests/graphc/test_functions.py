@@ -225,6 +225,11 @@ def test_axis_errors(x: gc.Tensor) -> None:
         gc.reshape(x, (2.5, 2))
 
 
+def test_shape_is_known(x: gc.Tensor) -> None:
+    assert np.shape(x) == gc.shape(x) == (3, 4)
+    assert np.ndim(x) == gc.ndim(x) == 2
+
+
 def test_every_op_with_a_numpy_name_answers_for_it() -> None:
     families = (Family.ELEMENTWISE, Family.REDUCTION, Family.LAYOUT, Family.CONTRACTION)
     for op in OPS.values():
