@@ -82,9 +82,7 @@ class TileSum:
             carried = [*(value for tile in sums for row in tile for value in row), *pointers]
             with function.loop(terms.start, stop, chains, carried, "depth") as loop:
                 sums, pointers = self._split(loop.carried, chains)
-                sums = [
-                    self._step(tile, pointers, loop.counter, i) for i, tile in enumerate(sums)
-                ]
+                sums = [self._step(tile, pointers, loop.counter, i) for i, tile in enumerate(sums)]
                 loop.next = [value for tile in sums for row in tile for value in row]
                 loop.next += self._advanced(pointers, chains)
             sums, pointers = self._split(loop.results, chains)
@@ -109,9 +107,7 @@ class TileSum:
             )
         return result
 
-    def _right_vectors(
-        self, pointers: Sequence[Value], term: Value, by: int
-    ) -> list[Value]:
+    def _right_vectors(self, pointers: Sequence[Value], term: Value, by: int) -> list[Value]:
         function, contraction, shape = self.place.function, self.contraction, self.shape
         if self.right is None:
             operand, columns = contraction.right, contraction.columns
@@ -187,9 +183,7 @@ def store_tile(
             function.store(vector, address)
     with function.loop(index(0), index(shape.rows), 1, hint="tile_row") as loop:
         number = function.add_index(place.where[contraction.rows], loop.counter)
-        line = function.offset(
-            spill, contraction.dtype, function.scale_index(loop.counter, width)
-        )
+        line = function.offset(spill, contraction.dtype, function.scale_index(loop.counter, width))
         row = [
             function.load(
                 function.offset(line, contraction.dtype, index(first)),

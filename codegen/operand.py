@@ -54,9 +54,7 @@ class Contraction:
 
     def swapped(self) -> Contraction:
         """The same product with its two sides exchanged: vectors then run along the rows."""
-        return replace(
-            self, rows=self.columns, columns=self.rows, left=self.right, right=self.left
-        )
+        return replace(self, rows=self.columns, columns=self.rows, left=self.right, right=self.left)
 
 
 def matmul_contraction(node: Node) -> Contraction:
@@ -126,9 +124,7 @@ def strided_access(operand: Operand, buffers: Mapping[Node, Buffer]) -> StridedA
     for stride, entry in zip(buffer.strides, at, strict=True):
         for axis, factor in entry.terms:
             strides[axis] = strides.get(axis, 0) + stride * factor
-    offset = sum(
-        stride * entry.offset for stride, entry in zip(buffer.strides, at, strict=True)
-    )
+    offset = sum(stride * entry.offset for stride, entry in zip(buffer.strides, at, strict=True))
     present = {axis: stride for axis, stride in strides.items() if stride}
     return StridedAccess(buffer, present, offset)
 

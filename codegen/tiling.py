@@ -94,9 +94,7 @@ def _tiled(
     swapped: bool,
     looped: bool,
 ) -> ContractionSchedule:
-    m, n, k = (
-        axis.extent for axis in (contraction.rows, contraction.columns, contraction.depth)
-    )
+    m, n, k = (axis.extent for axis in (contraction.rows, contraction.columns, contraction.depth))
     size = contraction.dtype.bytes
     lanes = vector_lanes(n, contraction.dtype, target)
     # Integers have no fused multiply-add: the product needs a register of its own.

@@ -91,7 +91,7 @@ def input(name: str, shape: int | Sequence[int] = (), dtype: object = float32) -
     >>> gc.input("labels", 128, gc.int32)
     <Tensor labels: i32[128]>
     """
-    _check_name(name, "input")
+    _check_name(name, "an input")
     type_ = TensorType(as_dtype(dtype), _as_shape(name, shape))
     return Tensor(ops.input(type=type_, name=name))
 
@@ -104,7 +104,7 @@ def param(name: str, value: ArrayLike, dtype: object = None) -> Parameter:
     Raises `NameClashError` for a name that is no dotted identifier and `DTypeError` for values
     that graphc has no dtype for.
     """
-    _check_name(name, "parameter")
+    _check_name(name, "a parameter")
     if isinstance(value, Tensor):
         raise DTypeError(
             f"the initial value of parameter {name} must be an array or a number, got {value!r}",
@@ -136,9 +136,7 @@ def const(value: TensorLike, dtype: object = None) -> Tensor:
 def _check_name(name: object, what: str) -> None:
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise NameClashError(
-            f"{name!r} cannot be the name of an {what}"
-            if what[0] in "aeiou"
-            else f"{name!r} cannot be the name of a {what}",
+            f"{name!r} cannot be the name of {what}",
             help="use letters, digits and underscores, and dots between parts: layer1.w",
         )
 

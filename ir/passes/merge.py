@@ -25,7 +25,7 @@ def merge_kernels(grouping: Grouping) -> None:
 
 def _merge(grouping: Grouping, first: Kernel, second: Kernel) -> bool:
     """Put what `first` computes into `second`, if both fit one domain; say whether."""
-    if second.contraction is not None or len(first.nodes) + len(second.nodes) > MAX_NODES:
+    if len(first.nodes) + len(second.nodes) > MAX_NODES:
         return False
     domain = _common_domain(first, second)
     if domain is None or leads_to(first, {second}, but_not_directly=True):
@@ -43,17 +43,16 @@ def _merge(grouping: Grouping, first: Kernel, second: Kernel) -> bool:
 
 
 def _common_domain(first: Kernel, second: Kernel) -> Domain | None:
-    """The space in which both kernels' values have a place, if it is one of theirs."""
-    if first.contraction is not None:
-        same = second.domain == first.domain
-        return first.domain if same else None
+    """The space in which both kernels' values may have a place, if it is one of theirs."""
     one, other = first.domain, second.domain
-    if one.shape == other.shape:
-        if one.reduced is None or other.reduced is None or one.reduced == other.reduced:
-            return Domain(one.shape, one.reduced if other.reduced is None else other.reduced)
+    if one == other:
+        return None if first.contraction is not None and second.contraction is not None else one
+    if first.contraction is not None or second.contraction is not None:
         return None
-    # A kernel without reductions may run at each row of the other, before its sweeps.
-    return other if one.reduced is None and other.reduced is not None else None
+    # A kernel without reductions may run at each row of one with, before or after its sweeps.
+    if one.reduced is None:
+        return other if other.reduced is not None else None
+    return one if other.reduced is None else None
 
 
 def _reads_in_place(
@@ -81,7 +80,7 @@ def _absorb(
 ) -> None:
     second.nodes = places
     second.domain = domain
-    second.contraction = first.contraction
+    second.contraction = first.contraction or second.contraction
     second.reason, second.because_of = first.reason, first.because_of
     first.merged_into = second
     for node in first.nodes:

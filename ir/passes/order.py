@@ -103,7 +103,7 @@ def _reads_where_it_writes(grouping: Grouping, kernel: Kernel, update: Update) -
     """Whether a kernel reads the parameter only at the element that it writes there, and does
     not read it again after."""
     place = kernel.nodes[update.value]
-    if kernel.domain.reduced is not None and len(place) == len(kernel.domain.shape):
+    if kernel.domain.reduced is not None and update.value.shape == kernel.domain.shape:
         return False
     for node, at in kernel.nodes.items():
         for read, mapping in grouping.reads[node]:

@@ -55,3 +55,12 @@ def test_every_module_can_be_imported_alone() -> None:
 def test_module_imported_first_works() -> None:
     loaded_after("from graphc.tensor import Tensor\nimport graphc as gc\ngc.input('x', 3) + 1")
     loaded_after("import graphc.compilation\nimport graphc as gc\ngc.compile([], gc.const(1.0))()")
+
+
+def test_every_error_class_is_in_errors() -> None:
+    def family(kind: type) -> set[type]:
+        return {kind}.union(*(family(child) for child in kind.__subclasses__()))
+
+    for kind in family(gc.errors.GraphError) | family(gc.errors.CodedError):
+        if kind.__module__.startswith("graphc."):
+            assert getattr(gc.errors, kind.__name__, None) is kind
