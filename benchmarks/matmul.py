@@ -16,6 +16,7 @@ import argparse
 import ctypes
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -40,7 +41,6 @@ from graphc.ir.types import (
     DType,
     Shape,
     TensorType,
-    float32,
     int64,
     row_major_strides,
 )
@@ -245,6 +245,11 @@ def default_sizes() -> list[tuple[int, int, int, str]]:
     return sizes + [(*size, "NN") for size in SMALL + VECTORS]
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("sizes", nargs="*", type=parse_size, metavar="M,N,K[:FORM]")
@@ -254,16 +259,15 @@ def main() -> None:
     dtype = DTYPES_BY_NAME[arguments.dtype]
     with threadpool_limits(1):
         peak = measure_peak(dtype)
-        print(f"peak of {dtype} multiply-adds on one core: {peak:.1f} GFLOP/s")
-        print(f"{'m':>5} {'n':>5} {'k':>5} form  GFLOP/s  of peak    NumPy   emit  LLVM ms")
+        say(f"peak of {dtype} multiply-adds on one core: {peak:.1f} GFLOP/s")
+        say(f"{'m':>5} {'n':>5} {'k':>5} form  GFLOP/s  of peak    NumPy   emit  LLVM ms")
         results = []
         for m, n, k, form in arguments.sizes or default_sizes():
             result = measure(m, n, k, form, dtype, peak)
             results.append(result)
-            print(
+            say(
                 f"{m:5} {n:5} {k:5}   {form} {result.speed:8.1f} {result.percent_of_peak:6.1f} %"
-                f" {result.numpy_speed:8.1f} {result.emit_ms:6.1f} {result.llvm_ms:8.1f}",
-                flush=True,
+                f" {result.numpy_speed:8.1f} {result.emit_ms:6.1f} {result.llvm_ms:8.1f}"
             )
     if arguments.json:
         report = {"peak": peak, "products": [asdict(result) for result in results]}

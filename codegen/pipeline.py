@@ -27,6 +27,7 @@ from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.plan_memory import MemoryPlan, plan_memory
 from graphc.ir.passes.simplify import simplify
 from graphc.ir.passes.stabilize import stabilize
+from graphc.ir.verifier import verify
 from graphc.runtime.artifact import Argument, Artifact, Guard, Manifest, Structure, TargetRecord
 
 Pass = Callable[[Graph], Graph]
@@ -67,26 +68,41 @@ class Compilation:
         }
 
 
-def run_passes(graph: Graph) -> dict[str, Graph]:
-    """The graph at every stage; the one given is called adjoint, for it holds all derivatives."""
+def run_passes(graph: Graph, verify_level: int = 1) -> dict[str, Graph]:
+    """The graph at every stage; the one given is called adjoint, for it holds all derivatives.
+
+    `verify_level` says when invariants are checked: 0 never, 1 on what goes in and what comes out
+    at the end, 2 after every pass. Raises `VerificationError`, which names the node.
+    """
     graph = replace(graph, stage="adjoint")
     stages = {"adjoint": graph}
+    if verify_level:
+        verify(graph)
     for stage, passes in PIPELINE:
         for apply in passes:
             graph = apply(graph)
+            if verify_level >= 2:
+                verify(graph)
         graph = stages[stage] = replace(graph, stage=stage)
+    if verify_level:
+        verify(graph)
     return stages
 
 
 def compile_graph(
-    graph: Graph, *, structure: Structure | None = None, target: Target | None = None
+    graph: Graph,
+    *,
+    structure: Structure | None = None,
+    target: Target | None = None,
+    verify_level: int = 1,
 ) -> Compilation:
     """Compile a graph for `target` (the host unless said otherwise).
 
     `structure` says how the outputs are put together; a tuple unless said otherwise.
+    `verify_level` is that of `run_passes`.
     """
     target = target or host_target()
-    stages = run_passes(graph)
+    stages = run_passes(graph, verify_level)
     fused = stages["fused"]
     kernels = plan_kernels(fused, target)
     memory = plan_memory(fused, {k.group.name: k.scratch_bytes for k in kernels})

@@ -18,6 +18,25 @@ from graphc.codegen.target import Target
 from graphc.ir.graph import Node
 from graphc.ir.types import DType
 
+LINE_BYTES = 64
+"""Size of a cache line, and the alignment of every block in scratch memory."""
+
+_PAGE_BYTES = 4096
+_WAYS = 8  # lines in a set of the L1 cache, of which there is one for each line of a page
+_LARGEST_PANELS = 4 << 20  # bytes of the right operand that are copied at a time
+_PANELS_WORTH_A_COPY = 6  # how often a left operand must be read for a copy of it to pay
+
+# The cost model, in cycles of one multiply-add; measured on Zen 4.
+_ADD_LATENCY = 4
+_BROADCAST_COST = 0.02
+_VECTOR_COST = 0.08  # vectors come from the L2 cache where a panel is larger than the L1
+_TILE_COST = 12.0
+_KIND_COST = 0.002  # per kind of tile and cycle, for its size and the time to compile it
+
+_MOST_ROWS = 16
+_MOST_VECTORS = 8
+_LONG_EPILOGUE = 4  # scalar operations an element that are worth a loop of their own
+
 LeftPacking = Literal["in place", "by row", "by depth"]
 RightPacking = Literal["in place", "by depth", "transposed", "computed"]
 
@@ -139,7 +158,7 @@ def best_tile(rows: int, vectors: int, depth: int, registers: int) -> tuple[int,
     """The tile, in rows and vectors, with the smallest estimated cost for a product.
 
     >>> best_tile(1024, 64, 1024, 32)
-    (9, 3)
+    (14, 2)
     """
     candidates = _tiles(rows, vectors, registers)
     return min(candidates, key=lambda tile: _product_cost(rows, vectors, depth, *tile))
@@ -171,9 +190,11 @@ def _parts(extent: int, size: int) -> list[tuple[int, int]]:
 
 
 def _tile_cost(rows: int, vectors: int, depth: int) -> float:
-    """Cycles of one tile: multiply-adds, or loads, or the latency of dependent adds."""
+    """Cycles of one tile: multiply-adds, or loads, or the latency of dependent adds, whichever is
+    most, and a little for loads that cost more than their turn."""
     busy = max(rows * vectors, rows + vectors, _ADD_LATENCY)
-    return depth * (busy + _LOAD_COST * (rows + vectors)) + _TILE_COST + 2 * rows * vectors
+    loads = _BROADCAST_COST * rows + _VECTOR_COST * vectors
+    return depth * (busy + loads) + _TILE_COST + 2 * rows * vectors
 
 
 def _depth_block(depth: int, bytes_per_term: int, lanes: int, target: Target) -> int:
@@ -237,19 +258,3 @@ def epilogue_cost(contraction: Contraction, buffers: Mapping[Node, Buffer]) -> i
         cost += node.op.cost
         pending += node.operands
     return cost
-
-
-LINE_BYTES = 64
-"""Size of a cache line, and the alignment of every block in scratch memory."""
-
-_PAGE_BYTES = 4096
-_WAYS = 8
-_ADD_LATENCY = 4
-_LOAD_COST = 0.02
-_KIND_COST = 0.005
-_TILE_COST = 12.0
-_MOST_ROWS = 16
-_MOST_VECTORS = 8
-_LARGEST_PANELS = 4 << 20
-_LONG_EPILOGUE = 8
-_PANELS_WORTH_A_COPY = 6

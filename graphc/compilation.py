@@ -77,7 +77,9 @@ def compile(
     """
     program = build_program(inputs, outputs, updates, name or caller().target)
     with provenance(None):
-        compilation = pipeline.compile_graph(program.graph, structure=program.structure)
+        compilation = pipeline.compile_graph(
+            program.graph, structure=program.structure, verify_level=config.VERIFY.number(2)
+        )
     if config.DUMP.value:
         _write_stages(compilation, Path(config.DUMP.value, program.graph.name))
     return Step(program, compilation)

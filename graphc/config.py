@@ -22,6 +22,12 @@ class Variable:
     def value(self) -> str:
         return os.environ.get(self.name, self.default)
 
+    def number(self, largest: int) -> int:
+        """The value as a number from 0 to `largest`; raises `ValueError` that names the variable."""
+        if not self.value.isdecimal() or int(self.value) > largest:
+            raise ValueError(f"{self.name} is {self.value!r}, expected 0 to {largest}: {self.help}")
+        return int(self.value)
+
 
 DUMP = Variable(
     "GRAPHC_DUMP",
@@ -29,4 +35,10 @@ DUMP = Variable(
     "a folder; every compilation writes all its stages to a folder of its name there",
 )
 
-VARIABLES = (DUMP,)
+VERIFY = Variable(
+    "GRAPHC_VERIFY",
+    "1",
+    "when graphs are checked: 0 never, 1 before and after all passes, 2 after every pass",
+)
+
+VARIABLES = (DUMP, VERIFY)

@@ -59,7 +59,7 @@ def public(function: Any = None, *, also: tuple[str, ...] = ()) -> Any:
 
 def _named(result: Result, site: Site) -> Result:
     """`result` under the name of the variable it is assigned to, if this call made it."""
-    if site.target and type(result) is Tensor:
+    if site.target and isinstance(result, Tensor) and type(result) is Tensor:
         node = result.node
         if not node.name and node.loc is site.location and node.operands:
             return type(result)(node.renamed(site.target))
