@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from graphc.ir.types import DType, bool_, float32, int64
+from graphc.ir.types import DType, bool_, float32, int8, int64
 
 POINTER = DType("ptr", "uint", 64)
 
@@ -357,17 +357,17 @@ class Function:
         self, right: str, dtype: DType, lanes: int, read_only: bool, *operands: Value
     ) -> Value:
         """A load, made a bool if it is one; it may be moved where nothing writes the memory."""
-        stored = _BYTE if dtype is bool_ else dtype
+        stored = int8 if dtype is bool_ else dtype
         if read_only:
             value = self.pure(right, stored, lanes, *operands)
         else:
             value = self.emit(right, stored, lanes)
         if dtype is not bool_:
             return value
-        return self.compare("icmp ne", value, constant(0, _BYTE, lanes))
+        return self.compare("icmp ne", value, constant(0, int8, lanes))
 
     def _to_memory(self, value: Value) -> Value:
-        return self.convert("zext", value, _BYTE) if value.dtype is bool_ else value
+        return self.convert("zext", value, int8) if value.dtype is bool_ else value
 
     # Control flow
 
@@ -508,9 +508,6 @@ class Module:
         return "\n".join(parts) + "\n"
 
 
-_BYTE = DType("i8", "int", 8)
-
-
 def _is_number(value: Value) -> bool:
     return not value.ref.startswith("%")
 
@@ -522,7 +519,7 @@ def _intrinsic_suffix(dtype: DType, lanes: int) -> str:
 
 
 def _memory_suffix(dtype: DType, lanes: int) -> str:
-    return _intrinsic_suffix(_BYTE if dtype is bool_ else dtype, lanes)
+    return _intrinsic_suffix(int8 if dtype is bool_ else dtype, lanes)
 
 
 def _flatten(lines: Lines) -> Iterator[str]:

@@ -36,9 +36,7 @@ def to_networkx(graph: Graph) -> nx.MultiDiGraph[str]:
         stage=graph.stage,
         inputs=[names[node] for node in graph.inputs],
         params=[names[node] for node in graph.params],
-        outputs=dict(
-            zip(graph.output_names, (names[node] for node in graph.outputs), strict=True)
-        ),
+        outputs=dict(zip(graph.output_names, (names[node] for node in graph.outputs), strict=True)),
         updates={names[update.param]: names[update.value] for update in graph.updates},
         kernels=[
             {"name": kernel.name, "shape": kernel.shape, "reason": kernel.reason}

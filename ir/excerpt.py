@@ -17,9 +17,7 @@ _WIDTH = 100
 """Columns of source shown; of a longer line, a window around the caret."""
 
 
-def excerpt(
-    loc: Location, operand: int | None, note: str, names: Sequence[str] = ()
-) -> list[str]:
+def excerpt(loc: Location, operand: int | None, note: str, names: Sequence[str] = ()) -> list[str]:
     """The line of `loc`, and `note` under its operand number `operand`.
 
     `names` are the operands' names: an argument that is spelled like one is that operand.
@@ -58,9 +56,7 @@ def _blank(character: str) -> str:
     return "  " if unicodedata.east_asian_width(character) in "WF" else " "
 
 
-def _operand_position(
-    loc: Location, operand: int | None, names: Sequence[str]
-) -> tuple[int, int]:
+def _operand_position(loc: Location, operand: int | None, names: Sequence[str]) -> tuple[int, int]:
     """Line and UTF-8 column of an operand of the expression at `loc`, or of the expression."""
     if loc.column < 0 or loc.end_column < 0 or operand is None:
         return loc.line, max(loc.column, 0)

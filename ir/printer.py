@@ -253,4 +253,3 @@ def _text(text: str) -> str:
     """A comment as it stands, quoted if a line could not hold it."""
     plain = text.isprintable() and text == text.strip() and not text.startswith('"')
     return text if plain else json.dumps(text)
-

@@ -7,6 +7,7 @@ print alike are equal.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,9 +17,11 @@ import numpy as np
 Kind = Literal["bool", "int", "uint", "float"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DType:
     """An element type: its IR name (`f32`), its kind and its width in bits.
+
+    There is one object of each, so dtypes are compared by identity.
 
     >>> float32.numpy
     dtype('float32')
@@ -58,8 +61,16 @@ class DType:
             return dtype
         return _BY_NUMPY[np.dtype(dtype).newbyteorder("=")]  # type: ignore[call-overload]
 
+    def __reduce__(self) -> tuple[Callable[[str], DType], tuple[str]]:
+        return _by_name, (self.name,)
+
     def __str__(self) -> str:
         return self.name
+
+
+def _by_name(name: str) -> DType:
+    """The one object of a dtype, for copies and pickles."""
+    return DTYPES_BY_NAME[name]
 
 
 bool_ = DType("bool", "bool", 1)

@@ -96,9 +96,7 @@ def erf(b: VectorScalars, value: Value) -> Value:
 def _single(x: Number) -> Number:
     near = x < 2.0
     variable = near.choose(x * x, x - 4.0)
-    blended = [
-        near.choose(x.of(a), c) for a, c in zip(_SINGLE_NEAR, _SINGLE_FAR, strict=True)
-    ]
+    blended = [near.choose(x.of(a), c) for a, c in zip(_SINGLE_NEAR, _SINGLE_FAR, strict=True)]
     series = polynomial(variable, blended)
     return near.choose(x.times_plus(series, x), series)
 

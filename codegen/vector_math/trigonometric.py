@@ -144,9 +144,7 @@ def _slow_function(b: VectorScalars, name: str, like: Value) -> str:
     symbol = f"{name}_huge_{like.dtype}x{like.lanes}"
     if all(function.name != symbol for function in module.functions):
         parameter = Value("%x", like.dtype, like.lanes)
-        function = module.function(
-            symbol, [parameter], f"internal fastcc {parameter.type}"
-        )
+        function = module.function(symbol, [parameter], f"internal fastcc {parameter.type}")
         x = Number(type(b)(function), parameter)
         result = _slow(x.cast(float64), half=name == "cos").cast(like.dtype)
         function.raw(f"ret {result.value.typed}")

@@ -48,7 +48,7 @@ def elementwise(
                 raise DTypeError(
                     f"{name} needs operands of one dtype",
                     operand=position,
-                    detail=f"but operand {agree + 1} is {types[agree]}",
+                    detail=f"but {{{agree}}} is {types[agree]}",
                     help="convert one of them with .astype(...)",
                 )
         shape = broadcast_shapes(name, [operand.shape for operand in types])
@@ -65,13 +65,16 @@ def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
     """The common shape of operands of `name`; a `ShapeError` names the first that does not fit."""
     result = shapes[0]
     for position, shape in enumerate(shapes[1:], start=1):
+        if shape == result:
+            continue
         try:
             result = np.broadcast_shapes(result, shape)
         except ValueError:
+            before = "{0}" if position == 1 else "what stands before it"
             raise ShapeError(
                 f"{name} cannot broadcast {list(result)} with {list(shape)}",
                 operand=position,
-                detail=f"but what stands before it has shape {list(result)}",
+                detail=f"but {before} has shape {list(result)}",
                 help="aligned from the last axis, two sizes must be equal or one of them 1",
             ) from None
     return result

@@ -36,15 +36,14 @@ def _infer(types: Sequence[TensorType], attrs: Attrs) -> TensorType:
         raise DTypeError(
             "matmul needs operands of one dtype",
             operand=1,
-            detail=f"but the left operand is {x}",
+            detail=f"but {{0}} is {x}",
             help="convert one of them with .astype(...)",
         )
     if x.shape[-1] != y.shape[-2]:
         raise ShapeError(
             "matmul needs equal inner sizes",
             operand=1,
-            detail=f"inner size {y.shape[-2]}, but the left operand is {x}, "
-            f"inner size {x.shape[-1]}",
+            detail=f"(inner size {y.shape[-2]}), but {{0}} is {x} (inner size {x.shape[-1]})",
         )
     try:
         batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
@@ -52,7 +51,7 @@ def _infer(types: Sequence[TensorType], attrs: Attrs) -> TensorType:
         raise ShapeError(
             f"matmul cannot broadcast batch axes {list(x.shape[:-2])} with {list(y.shape[:-2])}",
             operand=1,
-            detail=f"but the left operand is {x}",
+            detail=f"but {{0}} is {x}",
         ) from None
     return x.with_shape((*batch, x.shape[-2], y.shape[-1]))
 

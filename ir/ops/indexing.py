@@ -156,7 +156,7 @@ def _take_type(types: Sequence[TensorType], attrs: AxisAttrs) -> TensorType:
         raise ShapeError(
             f"take_along_axis needs equal sizes on all axes but axis {attrs.axis}",
             operand=1,
-            detail=f"but the left operand is {x}",
+            detail=f"but {{0}} is {x}",
         )
     if x.shape[attrs.axis] == 0 and indices.size:
         raise ShapeError("take_along_axis has nothing to take from", operand=0)
