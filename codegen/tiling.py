@@ -25,6 +25,7 @@ _PAGE_BYTES = 4096
 _WAYS = 8  # lines in a set of the L1 cache, of which there is one for each line of a page
 _LARGEST_PANELS = 4 << 20  # bytes of the right operand that are copied at a time
 _PANELS_WORTH_A_COPY = 6  # how often a left operand must be read for a copy of it to pay
+_TILES_WORTH_A_COPY = 8  # the same for a right operand that is larger than the L2 cache
 
 # The cost model, in cycles of one multiply-add; measured on Zen 4.
 _ADD_LATENCY = 4
@@ -135,7 +136,7 @@ def _tiled(
         row_block=row_block,
         column_block=column_block,
         left=_left_packing(contraction, buffers, rows, panels),
-        right=_right_packing(contraction, buffers, row_tiles, panels),
+        right=_right_packing(contraction, buffers, row_tiles, target),
         chains=max(_ADD_LATENCY // (rows * vectors), 1) if depth_block == k else 1,
         swapped=swapped,
         looped_epilogue=looped,
@@ -233,15 +234,16 @@ def _collide(step: int, rows: int) -> bool:
 
 
 def _right_packing(
-    contraction: Contraction, buffers: Mapping[Node, Buffer], row_tiles: int, panels: int
+    contraction: Contraction, buffers: Mapping[Node, Buffer], row_tiles: int, target: Target
 ) -> RightPacking:
-    right, columns = contraction.right, contraction.columns
+    right, columns, depth = contraction.right, contraction.columns, contraction.depth
     access = strided_access(right, buffers)
     if access is not None and access.stride(columns) == 1:
-        return "in place" if row_tiles == 1 or panels == 1 else "by depth"
-    if access is not None and access.stride(contraction.depth) == 1:
+        small = depth.extent * columns.extent * contraction.dtype.bytes <= target.l2_bytes
+        return "in place" if small or row_tiles < _TILES_WORTH_A_COPY else "by depth"
+    if access is not None and access.stride(depth) == 1:
         return "transposed"
-    if neighbours_along(right, buffers, (columns, contraction.depth)) is contraction.depth:
+    if neighbours_along(right, buffers, (columns, depth)) is depth:
         return "computed"
     return "in place" if row_tiles == 1 else "by depth"
 

@@ -1,7 +1,7 @@
 """exp, expm1, and the logistic and hyperbolic tangent made from them.
 
-Owns the reduction x = k ln 2 + r and the polynomial for exp(r). Imports `number`. Invariant: every
-function here is within 2 ULP, subnormal results included.
+Owns the reduction x = k ln 2 + r and the polynomials for expm1(r). Imports `number`. Invariant:
+every function here is within 2 ULP, subnormal results included.
 
 Method: Tang, "Table-driven implementation of the exponential function in IEEE floating-point
 arithmetic", ACM TOMS 15(2), 1989, without the table; ln 2 is split as in Cody & Waite, Software
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Constants:
-    ln2_high: float
-    ln2_low: float
+    ln2: tuple[float, float]
+    """ln 2 rounded, and what that leaves; a multiple of the first is subtracted exactly."""
     tail: tuple[float, ...]
-    """exp(r) = 1 + r + r**2 * tail(r) for |r| <= ln 2 / 2, minimax relative to expm1(r)."""
+    """expm1(r) = r + r**2 * tail(r) for |r| <= ln 2 / 2."""
     lowest: float
     """exp of this and of everything below is 0."""
     highest: float
@@ -36,23 +36,32 @@ class _Constants:
     """tanh of this and expm1(-2 * this) differ from 1 and -1 by less than half an ULP."""
     tiny: float
     """Below this expm1(x) rounds to x."""
+    widest_shift: int
+    """2 to this power makes 1 negligible, and its inverse is normal."""
+    tanh_near: tuple[float, ...]
+    """tanh(x) = x + x**3 * tanh_near(x**2) for |x| < tanh_split."""
+    tanh_far: tuple[float, ...]
+    """expm1(2 r) / 2 = r + r**2 * tanh_far(r) for |r| <= ln 2 / 4."""
+    tanh_split: float
 
 
 _CONSTANTS = {
-    # Error 2**-26.1 of expm1(r).
+    # Relative errors of the polynomials: 2**-26.1, 2**-27.1, 2**-26.1.
     float32: _Constants(
-        ln2_high=0.693147182464599609375,
-        ln2_low=-1.904654299957767878541823431924500011926579e-9,
+        ln2=(0.6931471824645996, -1.904654299957768e-09),
         tail=(0.49999997, 0.16666546, 0.041667435, 0.00836626, 0.0013870656),
         lowest=-104.0,
         highest=89.0,
         saturation=9.1,
         tiny=2.0**-25,
+        widest_shift=64,
+        tanh_near=(-0.3333326, 0.13330829, -0.053687904, 0.020469, -0.00551468),
+        tanh_far=(0.99999994, 0.6666618, 0.33333972, 0.13386278, 0.044378616),
+        tanh_split=0.65,
     ),
-    # Error 2**-55.6 of expm1(r).
+    # Relative errors of the polynomials: 2**-55.6, 2**-60.6, 2**-61.6.
     float64: _Constants(
-        ln2_high=0.69314718055994530941723212145817656807550,
-        ln2_low=2.319046813846299558417771e-17,
+        ln2=(0.6931471805599453, 2.3190468138462996e-17),
         tail=(
             0.5000000000000006,
             0.16666666666666646,
@@ -69,76 +78,124 @@ _CONSTANTS = {
         highest=710.0,
         saturation=19.1,
         tiny=2.0**-54,
+        widest_shift=512,
+        tanh_near=(
+            -0.333333333333333,
+            0.13333333333326577,
+            -0.05396825396373414,
+            0.021869488385067307,
+            -0.008863232588060224,
+            0.003592091890870206,
+            -0.0014555419198147331,
+            0.0005884405676334781,
+            -0.00023337132392983007,
+            8.330138788562437e-05,
+            -1.948515988246432e-05,
+        ),
+        tanh_far=(
+            1.0,
+            0.6666666666666671,
+            0.33333333333333337,
+            0.13333333333314723,
+            0.044444444444477024,
+            0.012698412726843388,
+            0.0031746031707362487,
+            0.0007054654650391388,
+            0.00014109355055935333,
+            2.57114658137615e-05,
+            4.278878081066182e-06,
+        ),
+        tanh_split=0.55,
     ),
 }
-
-
-def reduce(x: Number) -> tuple[Number, Number]:
-    """k and r of x = k ln 2 + r with |r| <= ln 2 / 2; k in the low bits of an integer."""
-    constants = _CONSTANTS[x.dtype]
-    rounder = x.format.rounder
-    shifted = x.times_plus(log2(e), rounder)
-    k = shifted - rounder
-    r = k.times_plus(-constants.ln2_high, x)
-    return shifted.bits, k.times_plus(-constants.ln2_low, r)
-
-
-def exp_reduced(r: Number) -> Number:
-    """exp(r) for |r| <= ln 2 / 2."""
-    return polynomial(r, (1.0, 1.0, *_CONSTANTS[r.dtype].tail))
-
-
-def scaled(x: Number, k: Number) -> Number:
-    """x * 2**k with k in the low bits of an integer, correct where the result is subnormal.
-
-    2**k itself may be out of range, so its two halves are multiplied in, the second with rounding.
-    """
-    half = k >> 1
-    return x * power_of_two(half, x.dtype) * power_of_two(k - half, x.dtype)
-
-
-def exp_bounded(x: Number) -> Number:
-    """exp(x) for `lowest` <= x <= `highest`."""
-    k, r = reduce(x)
-    return scaled(exp_reduced(r), k)
-
-
-def _expm1_parts(x: Number) -> tuple[Number, Number]:
-    """expm1(r) and k - 1 for x = k ln 2 + r."""
-    k, r = reduce(x)
-    return (r * r).times_plus(polynomial(r, _CONSTANTS[x.dtype].tail), r), k - 1
 
 
 def exp(b: VectorScalars, value: Value) -> Value:
     """e**x."""
     x = Number(b, value)
     constants = _CONSTANTS[x.dtype]
-    return exp_bounded(x.clamped(constants.lowest, constants.highest)).value
+    k, r, _ = _reduced(x.clamped(constants.lowest, constants.highest))
+    return one_plus_scaled(expm1_reduced(r), k).value
 
 
 def expm1(b: VectorScalars, value: Value) -> Value:
     """e**x - 1, exact in the limit of small x."""
     x = Number(b, value)
     constants = _CONSTANTS[x.dtype]
-    fraction, k = _expm1_parts(x.clamped(-2.0 * constants.saturation, constants.highest))
+    k, r, lost = _reduced(x.clamped(-2.0 * constants.saturation, constants.highest))
+    square = r * r
+    fraction = r + square.times_plus(polynomial(r, constants.tail, square), lost)
     # Half the result first: 2**k would overflow before the result does.
-    scale = power_of_two(k, x.dtype)
+    scale = power_of_two(k - 1, x.dtype)
     half = fraction.times_plus(scale, scale - 0.5)
     return (abs(x) < constants.tiny).choose(x, half + half).value
 
 
 def sigmoid(b: VectorScalars, value: Value) -> Value:
-    """1 / (1 + e**-x), with full relative accuracy where it is small."""
+    """1 / (1 + e**-x), with full relative accuracy where it is small.
+
+    With -x = k ln 2 + r it is 2**-k / (2**-k + e**r). A large k is split: 2**-k would underflow,
+    and only the part that makes the sum matters there.
+    """
     x = Number(b, value)
-    power = exp_bounded((-abs(x)).clamped(low=_CONSTANTS[x.dtype].lowest))
-    return ((x < 0.0).choose(power, 1.0) / (power + 1.0)).value
+    constants = _CONSTANTS[x.dtype]
+    k, r, _ = _reduced(-x.clamped(constants.lowest, 2.0 * constants.saturation))
+    largest = x.format.rounder_bits + constants.widest_shift
+    shift = (k < largest).choose(k, largest)
+    scale = power_of_two(-shift, x.dtype)
+    quotient = scale / (scale + 1.0 + expm1_reduced(r))
+    return (quotient * power_of_two(shift - k, x.dtype)).value
 
 
 def tanh(b: VectorScalars, value: Value) -> Value:
-    """(e**2x - 1) / (e**2x + 1)."""
+    """An odd polynomial near 0, and 1 - 2 / (e**2|x| + 1) beyond.
+
+    Both polynomials are evaluated in one chain, with coefficients chosen lane by lane. Here
+    |x| = k ln 2 / 2 + r.
+    """
     x = Number(b, value)
-    doubled = abs(x).clamped(high=_CONSTANTS[x.dtype].saturation) * 2.0
-    fraction, k = _expm1_parts(doubled)
-    scale = power_of_two(k + 1, x.dtype)
-    power = fraction.times_plus(scale, scale - 1.0)
-    return (power / (power + 2.0)).with_sign_of(x).value
+    constants = _CONSTANTS[x.dtype]
+    magnitude = abs(x).clamped(high=constants.saturation)
+    near = magnitude < constants.tanh_split
+    shifted = magnitude.times_plus(2.0 * log2(e), x.format.rounder)
+    r = (shifted - x.format.rounder).times_plus(-0.5 * constants.ln2[0], magnitude)
+    base = near.choose(magnitude, r)
+    square = base * base
+    variable = near.choose(square, r)
+    coefficients = [
+        near.choose(x.of(close), distant)
+        for close, distant in zip(constants.tanh_near, constants.tanh_far, strict=True)
+    ]
+    series = (variable * base).times_plus(polynomial(variable, coefficients), base)
+    scale = power_of_two(shifted.bits, x.dtype)
+    distant = 1.0 - 2.0 / series.times_plus(scale + scale, scale + 1.0)
+    return near.choose(series, distant).with_sign_of(x).value
+
+
+def expm1_reduced(r: Number) -> Number:
+    """e**r - 1 for |r| <= ln 2 / 2."""
+    square = r * r
+    return square.times_plus(polynomial(r, _CONSTANTS[r.dtype].tail, square), r)
+
+
+def one_plus_scaled(x: Number, k: Number) -> Number:
+    """(1 + x) * 2**k with k in the low bits of an integer, right where the result is subnormal.
+
+    2**k itself may be out of range, so its two halves are multiplied in, the second with rounding.
+    """
+    half = k >> 1
+    scale = power_of_two(half, x.dtype)
+    return x.times_plus(scale, scale) * power_of_two(k - half, x.dtype)
+
+
+def _reduced(x: Number) -> tuple[Number, Number, Number]:
+    """k, r and what r lost to rounding, of x = k ln 2 + r with |r| <= ln 2 / 2.
+
+    k stands in the low bits of an integer.
+    """
+    high, low = _CONSTANTS[x.dtype].ln2
+    shifted = x.times_plus(log2(e), x.format.rounder)
+    k = shifted - x.format.rounder
+    exact = k.times_plus(-high, x)
+    r = k.times_plus(-low, exact)
+    return shifted.bits, r, k.times_plus(-low, exact - r)

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 _SQRT_HALF_BITS = {float32: 0x3F3504F3, float64: 0x3FE6A09E667F3BCD}
 
-# ln 2 in two parts, the first with so few bits that its product with an exponent is exact.
-_LN2_HIGH = {float32: 0.693359375, float64: 0.6931471803691238164902}
-_LN2_LOW = {float32: -2.12194440054690583e-4, float64: 1.90821492927058770002e-10}
+# ln 2 in two parts, the first with so few bits that its product with an exponent is exact. In
+# single precision the first alone is ln 2 to 28 bits, which is enough.
+_LN2_SINGLE = 0.6931471824645996
+_LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 
-# log(1 + f) = f - f**2 / 2 + f**3 * P(f) on [sqrt(1/2) - 1, sqrt(2) - 1], relative error 2**-27.3.
+# log(1 + f) = f + f**2 * P(f) on [sqrt(1/2) - 1, sqrt(2) - 1], relative error 2**-27.3.
 _SINGLE = (
+    -0.5,
     0.3333333,
     -0.2500082,
     0.20001242,
@@ -72,16 +74,15 @@ def split_any(x: Number) -> tuple[Number, Number]:
 
 def _sum(f: Number, e: Number) -> Number:
     """e ln 2 + log(1 + f)."""
-    high, low = _LN2_HIGH[f.dtype], _LN2_LOW[f.dtype]
     square = f * f
     if f.dtype is float32:
-        rest = e.times_plus(low, square * f * polynomial(f, _SINGLE))
-        return e.times_plus(high, square.times_plus(-0.5, rest) + f)
+        fraction = square.times_plus(polynomial(f, _SINGLE, square), f)
+        return e.times_plus(_LN2_SINGLE, fraction)
     half_square = square * 0.5
     s = f / (f + 2.0)
     z = s * s
-    rest = s.times_plus(z.times_plus(polynomial(z, _DOUBLE), half_square), e * low)
-    return e.times_plus(high, f - (half_square - rest))
+    rest = s.times_plus(z.times_plus(polynomial(z, _DOUBLE), half_square), e * _LN2_LOW)
+    return e.times_plus(_LN2_HIGH, f - (half_square - rest))
 
 
 def _guarded(result: Number, x: Number) -> Number:
@@ -105,5 +106,7 @@ def log1p(b: VectorScalars, value: Value) -> Value:
     less_one = total - 1.0
     lost = (1.0 - (total - less_one)) + (x - less_one)
     f, e = split(total)
-    f = lost.times_plus(power_of_two(-e, x.dtype), f)
+    # Where e is large nothing that matters was lost, and 2**-e could be out of range.
+    largest = x.format.mantissa + 1
+    f = lost.times_plus(power_of_two(-(e < largest).choose(e, largest), x.dtype), f)
     return _guarded(_sum(f, small_integer(e, x.dtype)), total).with_sign_of(x).value

@@ -197,11 +197,17 @@ class Number:
         return Number(self.b, self.b.copysign(self.value, other.value))
 
 
-def polynomial(x: Number, coefficients: Sequence[float | Number]) -> Number:
+def polynomial(
+    x: Number, coefficients: Sequence[float | Number], square: Number | None = None
+) -> Number:
     """`coefficients[0] + coefficients[1] * x + ...` by Horner's rule.
 
-    Loops keep several vectors in flight, so the fewest operations win over the shortest chain.
+    Where x**2 is at hand, passing it as `square` halves the chain of dependent operations at no
+    cost: even and odd powers are summed apart.
     """
+    if square is not None:
+        odd = polynomial(square, coefficients[1::2])
+        return odd.times_plus(x, polynomial(square, coefficients[0::2]))
     *rest, last = coefficients
     result = x.of(last)
     for coefficient in reversed(rest):
@@ -209,11 +215,16 @@ def polynomial(x: Number, coefficients: Sequence[float | Number]) -> Number:
     return result
 
 
-def small_integer(x: Number, dtype: DType) -> Number:
-    """An integer of magnitude below 2**(mantissa - 1) as a float of the same width.
+def rounded(x: Number) -> Number:
+    """The nearest integer, ties to even."""
+    return Number(x.b, x.b.round_even(x.value))
 
-    Two cheap instructions, where many processors have no conversion of 64-bit integers.
-    """
+
+def small_integer(x: Number, dtype: DType) -> Number:
+    """An integer of magnitude below 2**(mantissa - 1) as a float of the same width."""
+    if dtype is float32:
+        return x.cast(dtype)
+    # Two cheap instructions: many processors have no conversion of 64-bit integers.
     fmt = _FORMATS[dtype]
     return (x + fmt.rounder_bits).as_float(dtype) - fmt.rounder
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from graphc.codegen.emit import Value
 from graphc.codegen.vector_math.double_number import DoubleNumber, sum_ordered
-from graphc.codegen.vector_math.exponential import exp_reduced, scaled
+from graphc.codegen.vector_math.exponential import expm1_reduced, one_plus_scaled
 from graphc.codegen.vector_math.logarithm import split_any
 from graphc.codegen.vector_math.number import Number, polynomial
 from graphc.ir.types import float32, float64
@@ -99,7 +99,7 @@ def _exp2(x: DoubleNumber) -> Number:
     high = x.high.clamped(-limit, limit)
     shifted = high + high.format.rounder
     fraction = (high - (shifted - high.format.rounder)) + low
-    return scaled(exp_reduced(fraction * log(2.0)), shifted.bits)
+    return one_plus_scaled(expm1_reduced(fraction * log(2.0)), shifted.bits)
 
 
 def pow(b: VectorScalars, base: Value, exponent: Value) -> Value:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from graphc.codegen.emit import POINTER, Module, Value, constant, literal
 from graphc.codegen.vector_math.double_number import two_sum
-from graphc.codegen.vector_math.number import Number, polynomial
+from graphc.codegen.vector_math.number import Number, polynomial, rounded
 from graphc.ir.types import bool_, float32, float64
 
 if TYPE_CHECKING:
@@ -107,7 +107,10 @@ def _reduced(x: Number, k: Number) -> Number:
 def _sine(r: Number) -> Number:
     """sin(r) for |r| a little over pi / 2."""
     square = r * r
-    return (r * square).times_plus(polynomial(square, _CONSTANTS[r.dtype].tail), r)
+    first, *rest = _CONSTANTS[r.dtype].tail
+    # The order keeps rounding errors small enough for |sin| <= 1 to hold.
+    series = square.times_plus(first, square * square * polynomial(square, rest))
+    return series.times_plus(r, r)
 
 
 def _unless_huge(x: Number, magnitude: Number, fast: Number, name: str) -> Value:
@@ -161,7 +164,7 @@ def _slow(x: Number, *, half: bool) -> Number:
     estimate = terms[0]
     for term in terms[1:]:
         estimate = estimate + term
-    whole = Number(x.b, x.b.round_even(estimate.value))
+    whole = rounded(estimate)
     terms = _distilled([-whole, *terms])
     high, low = terms[0], terms[1]
     product = high * math.pi
@@ -193,7 +196,7 @@ def _revolutions(x: Number) -> list[Number]:
 
 
 def _modulo_2(x: Number) -> Number:
-    return x - Number(x.b, x.b.round_even((x * 0.5).value)) * 2.0
+    return x - rounded(x * 0.5) * 2.0
 
 
 def _distilled(terms: list[Number]) -> list[Number]:

@@ -74,7 +74,8 @@ def _check(left: Node, right: Node, x: TensorLike, y: TensorLike) -> None:
         error = ShapeError(
             "matmul needs equal inner sizes",
             operand=1,
-            detail=f"inner size {inner}, but {{0}} is {given[0].type}, inner size {left.shape[-1]}",
+            detail=f"(inner size {inner}), but {{0}} is {given[0].type} "
+            f"(inner size {left.shape[-1]})",
         )
     if error is not None:
         raise refused(error, *given)

@@ -96,7 +96,7 @@ def test_error_shows_line_operand_and_declaration() -> None:
     assert lines[0] == "GC012 shape mismatch: matmul needs equal inner sizes"
     assert "images @ w" in lines[1]
     assert lines[1].index("w", lines[1].index("@")) == lines[2].index("^")
-    assert "w is f32[748,10], inner size 748, but images is f32[32,784]" in lines[2]
+    assert "w is f32[748,10] (inner size 748), but images is f32[32,784]" in lines[2]
     assert "w is declared at test_source.py" in message
 
 

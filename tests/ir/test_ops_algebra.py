@@ -82,8 +82,7 @@ def test_matmul_names_the_operand_and_both_sizes() -> None:
         ops.matmul(x, w)
     assert str(caught.value).splitlines() == [
         "GC012 shape mismatch: matmul needs equal inner sizes",
-        "   |  w is f32[748,10], inner size 748, but the left operand is f32[32,784], "
-        "inner size 784",
+        "   |  w is f32[748,10] (inner size 748), but x is f32[32,784] (inner size 784)",
     ]
 
 
