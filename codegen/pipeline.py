@@ -69,16 +69,19 @@ class Compilation:
 
 
 def run_passes(graph: Graph, verify_level: int = 1) -> dict[str, Graph]:
-    """The graph at every stage; the one given is called adjoint, for it holds all derivatives.
+    """The graph at every stage, from the one it is at.
 
-    `verify_level` says when invariants are checked: 0 never, 1 on what goes in and what comes out
-    at the end, 2 after every pass. Raises `VerificationError`, which names the node.
+    A graph as declared is called adjoint here, for it holds all derivatives. `verify_level` says
+    when invariants are checked: 0 never, 1 on what goes in and what comes out at the end, 2 after
+    every pass. Raises `VerificationError`, which names the node.
     """
-    graph = replace(graph, stage="adjoint")
-    stages = {"adjoint": graph}
+    names = ["adjoint", *(stage for stage, _ in PIPELINE)]
+    if graph.stage not in names:
+        graph = replace(graph, stage=names[0])
+    stages = {graph.stage: graph}
     if verify_level:
         verify(graph)
-    for stage, passes in PIPELINE:
+    for stage, passes in PIPELINE[names.index(graph.stage) :]:
         for apply in passes:
             graph = apply(graph)
             if verify_level >= 2:
@@ -106,7 +109,7 @@ def compile_graph(
     fused = stages["fused"]
     kernels = plan_kernels(fused, target)
     memory = plan_memory(fused, {k.group.name: k.scratch_bytes for k in kernels})
-    guards = find_guards(stages["simplified"])
+    guards = find_guards(stages.get("simplified", fused))
     symbol = _symbol(graph.name)
     text = emit_module(symbol, fused, kernels, memory, guards, target)
     module = compile_text(text, target)

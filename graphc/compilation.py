@@ -35,7 +35,7 @@ class Step(Executable):
 
     def ir(self, stage: str = "fused") -> str:
         """A stage of the compilation as text: graph, adjoint, simplified, fused, kernels, memory,
-        llvm, llvm-opt or asm. Raises `ValueError` for another name.
+        llvm, llvm-opt or asm. Raises `StageError`, a `ValueError`, for another.
         """
         return stage_text(self.compilation, stage)
 

@@ -23,7 +23,7 @@ class Variable:
         return os.environ.get(self.name, self.default)
 
     def number(self, largest: int) -> int:
-        """The value as a number from 0 to `largest`; raises `ValueError` that names the variable."""
+        """The value as a number from 0 to `largest`. Raises `ValueError`, naming the variable."""
         if not self.value.isdecimal() or int(self.value) > largest:
             raise ValueError(f"{self.name} is {self.value!r}, expected 0 to {largest}: {self.help}")
         return int(self.value)

@@ -36,13 +36,17 @@ TEXT_STAGES = {
 STAGES = GRAPH_STAGES | TEXT_STAGES
 
 
+class StageError(ValueError):
+    """A stage that does not exist, or that a program was not taken through."""
+
+
 def check_stage(stage: str, known: Collection[str] = tuple(STAGES)) -> str:
-    """`stage` if there is one of that name; else raises `ValueError` with what may be meant."""
+    """`stage` if there is one of that name; else raises `StageError` with what may be meant."""
     if stage in known:
         return stage
     close = difflib.get_close_matches(stage, known, 1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    raise ValueError(f"there is no stage {stage!r}{hint} The stages are {', '.join(known)}.")
+    raise StageError(f"there is no stage {stage!r}{hint} The stages are {', '.join(known)}.")
 
 
 def stage_text(compilation: Compilation, stage: str) -> str:
@@ -52,9 +56,23 @@ def stage_text(compilation: Compilation, stage: str) -> str:
     return print_graph(stage_graph(compilation.graphs, stage))
 
 
+def stages_after(graph: Graph) -> dict[str, str]:
+    """The stages that a program read at the stage of `graph` goes through, with their meaning."""
+    names = list(STAGES)
+    begun_at = 0 if graph.stage == "adjoint" else names.index(graph.stage)
+    return {name: STAGES[name] for name in names[begun_at:]}
+
+
 def stage_graph(graphs: dict[str, Graph], stage: str) -> Graph:
-    """A graph stage; the primal is made from the whole."""
-    return primal(graphs["adjoint"]) if stage == "graph" else graphs[stage]
+    """A graph stage; the primal is made from the whole.
+
+    Raises `StageError` for a stage before the one that the program was read at.
+    """
+    source = "adjoint" if stage == "graph" else stage
+    if source not in graphs:
+        first = next(iter(graphs))
+        raise StageError(f"the graph was given at stage {first!r}; what it was before is not known")
+    return primal(graphs[source]) if stage == "graph" else graphs[source]
 
 
 def primal(graph: Graph) -> Graph:

@@ -139,11 +139,14 @@ def sigmoid(b: VectorScalars, value: Value) -> Value:
     """
     x = Number(b, value)
     constants = _CONSTANTS[x.dtype]
-    k, r, _ = _reduced(-x.clamped(constants.lowest, 2.0 * constants.saturation))
+    k, r, _ = _reduced((-x).clamped(-2.0 * constants.saturation, -constants.lowest))
     largest = x.format.rounder_bits + constants.widest_shift
     shift = (k < largest).choose(k, largest)
     scale = power_of_two(-shift, x.dtype)
-    quotient = scale / (scale + 1.0 + expm1_reduced(r))
+    # Dekker's Fast2Sum: a scale below 1 is not lost bit by bit.
+    leading = scale + 1.0
+    rest = scale - (leading - 1.0)
+    quotient = scale / (leading + (rest + expm1_reduced(r)))
     return (quotient * power_of_two(shift - k, x.dtype)).value
 
 

@@ -18,14 +18,22 @@ from graphc.ir.diagnostics import GraphError
 from graphc.ir.dot import to_dot, to_json
 from graphc.ir.graph import Graph
 from graphc.ir.printer import graph_constants, print_graph
-from graphc.stages import GRAPH_STAGES, STAGES, check_stage, stage_graph, stage_text
+from graphc.stages import (
+    GRAPH_STAGES,
+    STAGES,
+    StageError,
+    check_stage,
+    stage_graph,
+    stage_text,
+    stages_after,
+)
 
 
 def run(options: argparse.Namespace) -> None:
     """Write the stage, or all of them, to stdout."""
     try:
         check_stage(options.stage, (*STAGES, "all"))
-    except ValueError as error:
+    except StageError as error:
         raise CommandError(str(error)) from None
     _check_format(options.stage, options.format)
     text_file = options.program.endswith(".gir")
@@ -34,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
         np.savez(options.constants, **graph_constants(graph))  # type: ignore[arg-type]
     try:
         sys.stdout.write(_rendered(graph, options.stage, options.format))
-    except GraphError as error:
+    except (GraphError, StageError) as error:
         raise CommandError(str(error)) from None
 
 
@@ -51,11 +59,12 @@ def _check_format(stage: str, form: str) -> None:
 def _rendered(graph: Graph, stage: str, form: str) -> str:
     if stage == "all":
         compilation = compile_graph(graph)
+        stages = stages_after(graph)
         if form == "json":
-            return json.dumps({each: _value(compilation, each) for each in STAGES}, indent=1) + "\n"
+            return json.dumps({each: _value(compilation, each) for each in stages}, indent=1) + "\n"
         return "\n".join(
             f"# {each}: {meaning}\n{_ended(stage_text(compilation, each))}"
-            for each, meaning in STAGES.items()
+            for each, meaning in stages.items()
         )
     if stage not in GRAPH_STAGES:
         return _ended(stage_text(compile_graph(graph), stage))

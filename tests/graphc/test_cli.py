@@ -211,3 +211,18 @@ def test_numpy_step_makes_the_same_updates() -> None:
         assert network.train(images, labels) == pytest.approx(by_hand(images, labels), rel=1e-3)
     for mine, theirs in zip(network.params, by_hand.params, strict=True):
         np.testing.assert_allclose(mine.value, theirs, atol=2e-3)
+
+
+def test_a_graph_given_at_a_later_stage_goes_on_from_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["dump", "demo", "--stage", "fused"]) == 0
+    fused = capsys.readouterr().out
+    file = tmp_path / "fused.gir"
+    file.write_text(fused)
+    assert main(["dump", str(file), "--stage", "fused"]) == 0
+    assert capsys.readouterr().out == fused
+    assert main(["dump", str(file), "--stage", "all"]) == 0
+    assert capsys.readouterr().out.startswith("# fused")
+    assert main(["dump", str(file), "--stage", "simplified"]) == 2
+    assert "given at stage 'fused'" in capsys.readouterr().err
