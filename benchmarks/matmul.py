@@ -18,7 +18,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,22 +130,21 @@ def measure_peak(dtype: DType) -> float:
     return 2 * lanes * chains * rounds / seconds / 1e9
 
 
-def compile_product(m: int, n: int, k: int, form: str, dtype: DType) -> Compiled:
-    def operand(name: str, rows: int, columns: int, letter: str) -> tuple[Node, Node]:
-        shape = (rows, columns) if letter == "N" else (columns, rows)
-        stored = ops.input(name=name, type=TensorType(dtype, shape))
-        return stored, stored if letter == "N" else ops.transpose(stored, perm=(1, 0))
+def stored_operand(name: str, shape: Shape, letter: str, dtype: DType) -> tuple[Node, Node]:
+    """An input as it is stored, and the matrix that it is read as."""
+    stored_shape = shape if letter == "N" else shape[::-1]
+    stored = ops.input(name=name, type=TensorType(dtype, stored_shape))
+    return stored, stored if letter == "N" else ops.transpose(stored, perm=(1, 0))
 
-    a, left = operand("a", m, k, form[0])
-    b, right = operand("b", k, n, form[1])
-    product = ops.matmul(left, right)
-    parameters = [Value(f"%p{i}", POINTER) for i in range(4)]
-    started = time.thread_time()
+
+def emit_product(product: Node, inputs: Sequence[Node]) -> tuple[Module, ContractionSchedule, int]:
+    """A module whose function `repeat` runs a product many times, and the scratch it needs."""
     module = Module()
+    parameters = [Value(f"%p{i}", POINTER) for i in range(4)]
     kernel = module.function("kernel", parameters, "internal void")
     buffers = {
         node: Buffer(address, row_major_strides(node.shape), node is product)
-        for node, address in zip((a, b, product), parameters, strict=False)
+        for node, address in zip((*inputs, product), parameters, strict=False)
     }
     contraction = replace(
         matmul_contraction(product),
@@ -160,16 +159,24 @@ def compile_product(m: int, n: int, k: int, form: str, dtype: DType) -> Compiled
     with repeat.loop(index(0), count, 1):
         repeat.call(kernel, parameters)
     repeat.raw("ret void")
+    return module, schedule, scratch_bytes(contraction, schedule)
+
+
+def compile_product(m: int, n: int, k: int, form: str, dtype: DType) -> Compiled:
+    a, left = stored_operand("a", (m, k), form[0], dtype)
+    b, right = stored_operand("b", (k, n), form[1], dtype)
+    product = ops.matmul(left, right)
+    started = time.thread_time()
+    module, schedule, size = emit_product(product, (a, b))
     module.text()
     emitted = time.thread_time()
-    pointers = [ctypes.c_void_p] * 4
-    run, engine = load(module, "repeat", *pointers, ctypes.c_int64)
+    run, engine = load(module, "repeat", *[ctypes.c_void_p] * 4, ctypes.c_int64)
     compiled = time.thread_time()
     generator = np.random.default_rng(0)
     arrays = [aligned(node.shape, dtype.numpy) for node in (a, b, product)]
     for array in arrays[:2]:
         array[...] = generator.standard_normal(array.shape)
-    scratch = aligned((scratch_bytes(contraction, schedule),), np.dtype(np.uint8))
+    scratch = aligned((size,), np.dtype(np.uint8))
     addresses = [array.ctypes.data for array in (*arrays, scratch)]
     return Compiled(
         repeat=lambda count: run(*addresses, count),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from graphc.codegen.loop_nest import Access, LoopNest
-from graphc.codegen.module import KernelPlan
+from graphc.codegen.plan import KernelPlan
 from graphc.ir.graph import Graph, Node
 from graphc.ir.printer import value_names
 
@@ -27,7 +27,9 @@ def describe_kernels(graph: Graph, kernels: Sequence[KernelPlan]) -> str:
 def _describe(kernel: KernelPlan, names: Names) -> Iterator[str]:
     group = kernel.group
     yield f"kernel {group.name} {group.shape}  # {group.reason}"
-    if isinstance(kernel.loops, LoopNest):
+    if kernel.same_as:
+        yield f"  code      that of {kernel.same_as}"
+    elif isinstance(kernel.loops, LoopNest):
         yield from _describe_nest(kernel.loops, names)
     else:
         product = kernel.loops

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.codegen.loop_nest import LoopNest
-from graphc.codegen.module import KernelPlan
+from graphc.codegen.plan import KernelPlan
 from graphc.codegen.target import Target
 from graphc.ir.domain import Domain
 

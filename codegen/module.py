@@ -1,79 +1,25 @@
 """From a fused graph to one LLVM module: its kernels, and the step that runs them in order.
 
-Owns `KernelPlan`, `plan_kernels` and `emit_module`. Imports `ir` and `codegen`. Invariant: the
-text depends on the graph and the target alone, so equal graphs give equal objects.
+Owns `emit_module`. Imports `ir` and `codegen`. Invariant: the text depends on the graph and the
+target alone, so equal graphs give equal objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
-from graphc.codegen.contraction import emit_contraction, scratch_bytes
+from graphc.codegen.contraction import emit_contraction
 from graphc.codegen.emit import POINTER, Function, Module, Value, constant, index
-from graphc.codegen.evaluate import Buffer
 from graphc.codegen.guards import IndexGuard, guard_graph
-from graphc.codegen.loop_nest import LoopNest, build_loop_nest
+from graphc.codegen.loop_nest import LoopNest
 from graphc.codegen.loops import emit_loop_nest
-from graphc.codegen.operand import Contraction, matmul_contraction
+from graphc.codegen.plan import KernelPlan, buffer_of, plan_kernels
 from graphc.codegen.target import Target
-from graphc.codegen.tiling import ContractionSchedule, schedule_contraction
-from graphc.ir.graph import Graph, KernelGroup, Node
-from graphc.ir.op import Family
+from graphc.ir.graph import Graph
 from graphc.ir.passes.fuse import fuse
-from graphc.ir.passes.inline import is_stored_source
-from graphc.ir.passes.plan_memory import MemoryPlan, Storage, plan_memory, stored_nodes
-from graphc.ir.types import int8, int32, row_major_strides
-
-
-@dataclass(frozen=True)
-class KernelPlan:
-    """One kernel before its code is written: what it reads and writes, and how it loops."""
-
-    group: KernelGroup
-    reads: tuple[Node, ...]
-    writes: tuple[Node, ...]
-    loops: LoopNest | Contraction
-    schedule: ContractionSchedule | None
-    scratch_bytes: int
-
-
-def plan_kernels(graph: Graph, target: Target) -> list[KernelPlan]:
-    """Choose loops and schedule of every kernel of a fused graph, in order."""
-    return [_plan_kernel(group, stored, target) for group, stored in stored_nodes(graph).items()]
-
-
-def _plan_kernel(group: KernelGroup, stored: Sequence[Node], target: Target) -> KernelPlan:
-    own = set(group.nodes)
-    reads = tuple(
-        dict.fromkeys(
-            operand
-            for node in group.nodes
-            for operand in node.operands
-            if operand not in own and _is_in_memory(operand)
-        )
-    )
-    writes = tuple(stored)
-    products = [node for node in group.nodes if node.op.family is Family.CONTRACTION]
-    if not products:
-        nest = build_loop_nest(group, stored, target)
-        return KernelPlan(group, reads, writes, nest, None, nest.scratch_bytes)
-    placeholder = Value("null", POINTER)
-    buffers = {node: _buffer(node, placeholder) for node in (*reads, *writes)}
-    contraction = replace(
-        matmul_contraction(products[0]), stores=tuple((node, buffers[node]) for node in writes)
-    )
-    schedule = schedule_contraction(contraction, buffers, target)
-    size = scratch_bytes(contraction, schedule)
-    return KernelPlan(group, reads, writes, contraction, schedule, size)
-
-
-def _is_in_memory(node: Node) -> bool:
-    return node.op.family is not Family.SOURCE or is_stored_source(node)
-
-
-def _buffer(node: Node, address: Value, written: bool = False) -> Buffer:
-    return Buffer(address, row_major_strides(node.shape), written)
+from graphc.ir.passes.plan_memory import MemoryPlan, Storage, plan_memory
+from graphc.ir.types import int8, int32
 
 
 def emit_module(
@@ -93,8 +39,12 @@ def emit_module(
     step = _StepWriter(module, symbol, graph, memory)
     for number, guard in enumerate(guards):
         _emit_guard(module, step, guard, number, target)
+    written: dict[Hashable, Function] = {}
     for kernel in kernels:
-        step.call(kernel, emit_kernel(module, f"{symbol}.{kernel.group.name}", kernel, memory))
+        if kernel.key not in written:
+            name = f"{symbol}.{kernel.group.name}"
+            written[kernel.key] = emit_kernel(module, name, kernel, memory)
+        step.call(kernel, written[kernel.key])
     step.function.raw("ret i32 0")
     return module.text()
 
@@ -111,7 +61,7 @@ def emit_kernel(module: Module, name: str, kernel: KernelPlan, memory: MemoryPla
     for node in (*kernel.reads, *kernel.writes):
         slot = memory.storage[node]
         function.comment(f"{parameters[slot].ref} is %{node.name or '_'} : {node.type}")
-        buffers[node] = _buffer(node, parameters[slot], slot in written)
+        buffers[node] = buffer_of(node, parameters[slot], slot in written)
     if isinstance(kernel.loops, LoopNest):
         emit_loop_nest(function, kernel.loops, buffers, scratch[0] if scratch else None)
     else:

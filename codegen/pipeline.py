@@ -20,7 +20,8 @@ from graphc.codegen.describe import describe_kernels
 from graphc.codegen.entry import emit_entry
 from graphc.codegen.estimate import nanoseconds
 from graphc.codegen.guards import IndexGuard, find_guards
-from graphc.codegen.module import KernelPlan, emit_module, plan_kernels
+from graphc.codegen.module import emit_module
+from graphc.codegen.plan import KernelPlan, plan_kernels
 from graphc.codegen.target import Target, host_target
 from graphc.ir.graph import Graph, Node
 from graphc.ir.passes.fuse import fuse

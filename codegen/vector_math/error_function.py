@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphc.codegen.emit import Value
-from graphc.codegen.vector_math.number import Number, polynomial
+from graphc.codegen.vector_math.number import Number, blend, polynomial
 from graphc.ir.types import float32, float64
 
 if TYPE_CHECKING:
@@ -109,10 +109,7 @@ def erf(b: VectorScalars, value: Value) -> Value:
     near = magnitude < constants.split
     centered = magnitude - constants.center if constants.center else magnitude
     variable = near.choose(magnitude * magnitude, centered)
-    coefficients = [
-        near.choose(x.of(close), distant)
-        for close, distant in zip(constants.near, constants.far, strict=True)
-    ]
+    coefficients = blend(near, constants.near, constants.far, x)
     series = polynomial(variable, coefficients)
     power = series
     for _ in range(constants.squarings - 1):

@@ -15,7 +15,7 @@ from math import e, log2
 from typing import TYPE_CHECKING
 
 from graphc.codegen.emit import Value
-from graphc.codegen.vector_math.number import Number, polynomial, power_of_two
+from graphc.codegen.vector_math.number import Number, blend, polynomial, power_of_two
 from graphc.ir.types import float32, float64
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def expm1(b: VectorScalars, value: Value) -> Value:
     constants = _CONSTANTS[x.dtype]
     k, r, lost = _reduced(x.clamped(-2.0 * constants.saturation, constants.highest))
     square = r * r
-    fraction = r + square.times_plus(polynomial(r, constants.tail, square), lost)
+    fraction = r + square.times_plus(polynomial(r, constants.tail), lost)
     # Half the result first: 2**k would overflow before the result does.
     scale = power_of_two(k - 1, x.dtype)
     half = fraction.times_plus(scale, scale - 0.5)
@@ -163,12 +163,8 @@ def tanh(b: VectorScalars, value: Value) -> Value:
     shifted = magnitude.times_plus(2.0 * log2(e), x.format.rounder)
     r = (shifted - x.format.rounder).times_plus(-0.5 * constants.ln2[0], magnitude)
     base = near.choose(magnitude, r)
-    square = base * base
-    variable = near.choose(square, r)
-    coefficients = [
-        near.choose(x.of(close), distant)
-        for close, distant in zip(constants.tanh_near, constants.tanh_far, strict=True)
-    ]
+    variable = near.choose(magnitude * magnitude, r)
+    coefficients = blend(near, constants.tanh_near, constants.tanh_far, x)
     series = (variable * base).times_plus(polynomial(variable, coefficients), base)
     scale = power_of_two(shifted.bits, x.dtype)
     distant = 1.0 - 2.0 / series.times_plus(scale + scale, scale + 1.0)
@@ -178,7 +174,7 @@ def tanh(b: VectorScalars, value: Value) -> Value:
 def expm1_reduced(r: Number) -> Number:
     """e**r - 1 for |r| <= ln 2 / 2."""
     square = r * r
-    return square.times_plus(polynomial(r, _CONSTANTS[r.dtype].tail, square), r)
+    return square.times_plus(polynomial(r, _CONSTANTS[r.dtype].tail), r)
 
 
 def one_plus_scaled(x: Number, k: Number) -> Number:

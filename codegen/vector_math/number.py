@@ -197,22 +197,27 @@ class Number:
         return Number(self.b, self.b.copysign(self.value, other.value))
 
 
-def polynomial(
-    x: Number, coefficients: Sequence[float | Number], square: Number | None = None
-) -> Number:
-    """`coefficients[0] + coefficients[1] * x + ...` by Horner's rule.
+def polynomial(x: Number, coefficients: Sequence[float | Number]) -> Number:
+    """`coefficients[0] + coefficients[1] * x + ...` by Estrin's scheme, then Horner's.
 
-    Where x**2 is at hand, passing it as `square` halves the chain of dependent operations at no
-    cost: even and odd powers are summed apart.
+    Neighbours are combined pairwise, which halves the count and squares the variable. The chain of
+    dependent operations is short at the cost of a product a level, so that a processor keeps enough
+    of a loop in flight (Muller et al., Handbook of Floating-Point Arithmetic, 2nd ed., 6.1).
     """
-    if square is not None:
-        odd = polynomial(square, coefficients[1::2])
-        return odd.times_plus(x, polynomial(square, coefficients[0::2]))
-    *rest, last = coefficients
-    result = x.of(last)
-    for coefficient in reversed(rest):
-        result = result.times_plus(x, coefficient)
+    terms = [x.of(coefficient) for coefficient in coefficients]
+    while len(terms) > 3:
+        pairs = [high.times_plus(x, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
+        terms = pairs + terms[2 * len(pairs) :]
+        x = x * x
+    result = terms.pop()
+    while terms:
+        result = result.times_plus(x, terms.pop())
     return result
+
+
+def blend(condition: Number, yes: Sequence[float], no: Sequence[float], like: Number) -> list[Number]:
+    """Coefficients of two polynomials, chosen lane by lane, so that one evaluation does for both."""
+    return [condition.choose(like.of(a), b) for a, b in zip(yes, no, strict=True)]
 
 
 def rounded(x: Number) -> Number:

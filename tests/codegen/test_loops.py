@@ -199,3 +199,21 @@ def test_a_long_chain_is_cut_into_kernels() -> None:
         y = y * 0.999 + 0.001
     compilation = check(graph_of(y.node, inputs=(x,)), {"x": normal(33)}, rtol=1e-12)
     assert len(compilation.kernels) > 5
+
+
+def test_kernels_that_differ_in_addresses_alone_are_one_function() -> None:
+    x, w = tensor("x", (9, 9)), [tensor(f"w{i}", (9, 9)) for i in range(6)]
+    y = x
+    for weights in w:
+        y = ops.tanh(ops.matmul(y, weights))
+    arrays = {"x": normal(9, 9)} | {f"w{i}": 0.3 * normal(9, 9) for i in range(6)}
+    compilation = check(graph_of(y, inputs=(x, *w)), arrays, rtol=1e-5)
+    assert len(compilation.kernels) == 6
+    assert compilation.llvm.count("define internal void") == 1
+
+
+def test_a_kernel_that_writes_over_what_it_reads_is_another_function() -> None:
+    x, w, v = tensor("x", (50,)), parameter("w", (50,)), parameter("v", (50,))
+    plain = ops.sub(w, x)
+    graph = Graph("f", (x,), (w, v), (plain,), ("y",), (Update(v, ops.sub(v, x)),))
+    check(graph, {"x": normal(50), "w": np.ones(50), "v": np.ones(50)})

@@ -1,0 +1,129 @@
+"""What each kernel of a fused graph reads and writes, and how it loops.
+
+Owns `KernelPlan` and `plan_kernels`. Imports `ir` and `codegen`. Invariant: two kernels that
+differ in nothing but addresses have equal keys, and are planned and written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from graphc.codegen.contraction import scratch_bytes
+from graphc.codegen.emit import POINTER, Value
+from graphc.codegen.evaluate import Buffer
+from graphc.codegen.loop_nest import LoopNest, build_loop_nest
+from graphc.codegen.operand import Contraction, matmul_contraction
+from graphc.codegen.target import Target
+from graphc.codegen.tiling import ContractionSchedule, schedule_contraction
+from graphc.ir.graph import Graph, KernelGroup, Node
+from graphc.ir.op import Family
+from graphc.ir.passes.inline import is_stored_source, is_view
+from graphc.ir.passes.plan_memory import stored_nodes
+from graphc.ir.types import row_major_strides
+
+
+@dataclass(frozen=True)
+class KernelPlan:
+    """One kernel before its code is written.
+
+    `key` says what code it is. Of a kernel with the code of an earlier one, `same_as` is that
+    one's name, and `loops` are that one's, too.
+    """
+
+    group: KernelGroup
+    reads: tuple[Node, ...]
+    writes: tuple[Node, ...]
+    loops: LoopNest | Contraction
+    schedule: ContractionSchedule | None
+    scratch_bytes: int
+    key: Hashable
+    same_as: str = ""
+
+
+def plan_kernels(graph: Graph, target: Target) -> list[KernelPlan]:
+    """Choose loops and schedule of every kernel of a fused graph, in order."""
+    places = _places(graph)
+    first: dict[Hashable, KernelPlan] = {}
+    plans = []
+    for group, stored in stored_nodes(graph).items():
+        reads, writes = _reads(group), tuple(stored)
+        key = _key(group, reads, writes, places)
+        if key in first:
+            name = first[key].group.name
+            plan = replace(first[key], group=group, reads=reads, writes=writes, same_as=name)
+        else:
+            plan = first[key] = _plan_kernel(group, reads, writes, key, target)
+        plans.append(plan)
+    return plans
+
+
+def buffer_of(node: Node, address: Value, written: bool = False) -> Buffer:
+    """A stored node at an address: row-major, without gaps."""
+    return Buffer(address, row_major_strides(node.shape), written)
+
+
+def _plan_kernel(
+    group: KernelGroup,
+    reads: tuple[Node, ...],
+    writes: tuple[Node, ...],
+    key: Hashable,
+    target: Target,
+) -> KernelPlan:
+    products = [node for node in group.nodes if node.op.family is Family.CONTRACTION]
+    if not products:
+        nest = build_loop_nest(group, writes, target)
+        return KernelPlan(group, reads, writes, nest, None, nest.scratch_bytes, key)
+    nowhere = Value("null", POINTER)
+    buffers = {node: buffer_of(node, nowhere) for node in (*reads, *writes)}
+    contraction = replace(
+        matmul_contraction(products[0]), stores=tuple((node, buffers[node]) for node in writes)
+    )
+    schedule = schedule_contraction(contraction, buffers, target)
+    size = scratch_bytes(contraction, schedule)
+    return KernelPlan(group, reads, writes, contraction, schedule, size, key)
+
+
+def _reads(group: KernelGroup) -> tuple[Node, ...]:
+    """The stored nodes that a kernel reads and does not make."""
+    own = set(group.nodes)
+    operands = (operand for node in group.nodes for operand in node.operands)
+    return tuple(dict.fromkeys(o for o in operands if o not in own and _is_in_memory(o)))
+
+
+def _is_in_memory(node: Node) -> bool:
+    return node.op.family is not Family.SOURCE or is_stored_source(node)
+
+
+def _places(graph: Graph) -> dict[Node, Node]:
+    """For each node the one whose memory it has: a view its base's, an update its parameter's."""
+    updated = {update.value: update.param for update in graph.updates}
+    places: dict[Node, Node] = {}
+    for node in graph.nodes:
+        places[node] = places[node.operands[0]] if is_view(node) else updated.get(node, node)
+    return places
+
+
+def _key(
+    group: KernelGroup,
+    reads: Sequence[Node],
+    writes: Sequence[Node],
+    places: Mapping[Node, Node],
+) -> Hashable:
+    """What a kernel computes, without names, lines and addresses; and which of its reads and
+    writes share memory."""
+    number = {node: i for i, node in enumerate((*reads, *group.nodes))}
+
+    def operand(node: Node) -> Hashable:
+        return number.get(node, (node.op.name, node.attrs, node.type))
+
+    touched = [places[node] for node in (*reads, *writes)]
+    return (
+        tuple(node.type for node in reads),
+        tuple(
+            (node.op.name, node.attrs, node.type, tuple(operand(o) for o in node.operands))
+            for node in group.nodes
+        ),
+        tuple(number[node] for node in writes),
+        tuple(touched.index(place) for place in touched),
+    )
