@@ -124,7 +124,7 @@ def expm1(b: VectorScalars, value: Value) -> Value:
     constants = _CONSTANTS[x.dtype]
     k, r, lost = _reduced(x.clamped(-2.0 * constants.saturation, constants.highest))
     square = r * r
-    fraction = r + square.times_plus(polynomial(r, constants.tail), lost)
+    fraction = r + square.times_plus(polynomial(r, constants.tail, square), lost)
     # Half the result first: 2**k would overflow before the result does.
     scale = power_of_two(k - 1, x.dtype)
     half = fraction.times_plus(scale, scale - 0.5)
@@ -174,7 +174,7 @@ def tanh(b: VectorScalars, value: Value) -> Value:
 def expm1_reduced(r: Number) -> Number:
     """e**r - 1 for |r| <= ln 2 / 2."""
     square = r * r
-    return square.times_plus(polynomial(r, _CONSTANTS[r.dtype].tail), r)
+    return square.times_plus(polynomial(r, _CONSTANTS[r.dtype].tail, square), r)
 
 
 def one_plus_scaled(x: Number, k: Number) -> Number:

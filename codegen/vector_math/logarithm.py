@@ -76,7 +76,7 @@ def _sum(f: Number, e: Number) -> Number:
     """e ln 2 + log(1 + f)."""
     square = f * f
     if f.dtype is float32:
-        fraction = square.times_plus(polynomial(f, _SINGLE), f)
+        fraction = square.times_plus(polynomial(f, _SINGLE, square), f)
         return e.times_plus(_LN2_SINGLE, fraction)
     half_square = square * 0.5
     s = f / (f + 2.0)

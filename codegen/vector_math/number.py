@@ -53,6 +53,11 @@ class Format:
         return -(1 << (self.dtype.bits - 1))
 
     @property
+    def infinity_bits(self) -> int:
+        """The bit pattern of infinity."""
+        return (2 * self.bias + 1) << self.mantissa
+
+    @property
     def one_bits(self) -> int:
         """The bit pattern of 1.0."""
         return self.bias << self.mantissa
@@ -157,6 +162,11 @@ class Number:
         """Not equal; a NaN differs from everything, itself included."""
         return Number(self.b, self.b.compare("ne", self.value, self.of(other).value))
 
+    def unsigned_below(self, other: Number | int) -> Number:
+        """Whether this integer, read as unsigned, is less than another."""
+        left, right = self.b.align(self.value, self.of(other).value)
+        return Number(self.b, self.b.function.compare("icmp ult", left, right))
+
     def choose(self, yes: Number | float, no: Number | float) -> Number:
         """`yes` where this condition holds, `no` elsewhere. At least one is a `Number`."""
         typed = yes if isinstance(yes, Number) else no
@@ -197,21 +207,22 @@ class Number:
         return Number(self.b, self.b.copysign(self.value, other.value))
 
 
-def polynomial(x: Number, coefficients: Sequence[float | Number]) -> Number:
-    """`coefficients[0] + coefficients[1] * x + ...` by Estrin's scheme, then Horner's.
+def polynomial(
+    x: Number, coefficients: Sequence[float | Number], square: Number | None = None
+) -> Number:
+    """`coefficients[0] + coefficients[1] * x + ...` by Horner's rule.
 
-    Neighbours are combined pairwise, which halves the count and squares the variable. The chain of
-    dependent operations is short at the cost of a product a level, so that a processor keeps enough
-    of a loop in flight (Muller et al., Handbook of Floating-Point Arithmetic, 2nd ed., 6.1).
+    Where x**2 is at hand, passing it as `square` halves the chain of dependent operations at no
+    cost: even and odd powers are summed apart. Longer schemes cost more than they gain, for loops
+    keep several vectors in flight.
     """
-    terms = [x.of(coefficient) for coefficient in coefficients]
-    while len(terms) > 3:
-        pairs = [high.times_plus(x, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
-        terms = pairs + terms[2 * len(pairs) :]
-        x = x * x
-    result = terms.pop()
-    while terms:
-        result = result.times_plus(x, terms.pop())
+    if square is not None:
+        odd = polynomial(square, coefficients[1::2])
+        return odd.times_plus(x, polynomial(square, coefficients[0::2]))
+    *rest, last = coefficients
+    result = x.of(last)
+    for coefficient in reversed(rest):
+        result = result.times_plus(x, coefficient)
     return result
 
 

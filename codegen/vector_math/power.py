@@ -19,7 +19,7 @@ from graphc.codegen.emit import Value
 from graphc.codegen.vector_math.double_number import DoubleNumber, sum_ordered
 from graphc.codegen.vector_math.exponential import expm1_reduced, one_plus_scaled
 from graphc.codegen.vector_math.logarithm import split_any
-from graphc.codegen.vector_math.number import Number, polynomial
+from graphc.codegen.vector_math.number import Number, polynomial, rounded
 from graphc.ir.types import float32, float64
 
 if TYPE_CHECKING:
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Constants:
-    """log2((1 + s) / (1 - s)) / s = leading + tail, a polynomial in s**2, |s| < 0.172."""
+    """log2((1 + s) / (1 - s)) = first * s + s * z * (third + ...), z = s**2, |s| < 0.172."""
 
-    leading: tuple[tuple[float, float], ...]
-    """Coefficients as pairs, lowest power first."""
+    first: tuple[float, float]
+    """2 / ln 2 as a pair."""
+    third: tuple[float, float] | None
+    """The next coefficient as a pair, where a rounded one would not do."""
     tail: tuple[float, ...]
+    """The coefficients after these."""
     saturation: float
     """2 to this power is infinite; to its negative, 0."""
 
@@ -40,16 +43,15 @@ class _Constants:
 _CONSTANTS = {
     # Relative error 2**-36.4.
     float32: _Constants(
-        leading=((2.885390043258667, 3.851926067000022e-08),),
+        first=(2.885390043258667, 3.851926067000022e-08),
+        third=None,
         tail=(0.9617967, 0.5770789, 0.41192147, 0.33662462),
         saturation=200.0,
     ),
     # Relative error 2**-73.4.
     float64: _Constants(
-        leading=(
-            (2.8853900817779268, 4.0710547481862066e-17),
-            (0.9617966939259756, 5.0577616648125907e-17),
-        ),
+        first=(2.8853900817779268, 4.0710547481862066e-17),
+        third=(0.9617966939259756, 5.0577616648125907e-17),
         tail=(
             0.5770780163555851,
             0.4121985831113461,
@@ -70,14 +72,14 @@ def _log2(x: Number) -> DoubleNumber:
     constants = _CONSTANTS[x.dtype]
     f, e = split_any(x)
     s = _half_angle(f)
-    z = s * s
-    term = polynomial(z.high, constants.tail) * z.high
-    *inner, (high, low) = constants.leading
-    series = sum_ordered(term.of(high), term, term.of(low))
-    for high, low in reversed(inner):
-        product = series * z
-        series = sum_ordered(product.high.of(high), product.high, product.low + low)
-    fraction = series * s
+    first = DoubleNumber(x.of(constants.first[0]), x.of(constants.first[1])) * s
+    cube, tail = s.high * (s.high * s.high), polynomial(s.high * s.high, constants.tail)
+    if constants.third is None:
+        return sum_ordered(e, first.high, cube.times_plus(tail, first.low))
+    square = s * s
+    third = sum_ordered(x.of(constants.third[0]), tail * square.high, x.of(constants.third[1]))
+    rest = third * (square * s)
+    fraction = sum_ordered(first.high, rest.high, first.low + rest.low)
     return sum_ordered(e, fraction.high, fraction.low)
 
 
@@ -93,41 +95,40 @@ def _half_angle(f: Number) -> DoubleNumber:
 
 
 def _exp2(x: DoubleNumber) -> Number:
-    """2**x; x may be anything, NaN and infinities included."""
+    """2**x; x.high may be anything, and where it is not finite x.low may be too."""
     limit = _CONSTANTS[x.high.dtype].saturation
-    low = (abs(x.high) < limit).choose(x.low, 0.0)
     high = x.high.clamped(-limit, limit)
+    # The low part is far below 1 unless high was out of bounds; this turns a NaN there into 1.
+    low = (x.low < 1.0).choose(x.low, 1.0).clamped(low=-1.0)
     shifted = high + high.format.rounder
     fraction = (high - (shifted - high.format.rounder)) + low
     return one_plus_scaled(expm1_reduced(fraction * log(2.0)), shifted.bits)
 
 
 def pow(b: VectorScalars, base: Value, exponent: Value) -> Value:
-    """x**y."""
+    """x**y.
+
+    NaN for a negative x and a y that is not an integer, 1 if x = 1 or y = 0 whatever the other is.
+    """
     x, y = Number(b, base), Number(b, exponent)
+    fmt = x.format
     magnitude = abs(x)
-    # A huge y saturates any power; as a finite number it also gives (-1)**inf = 1.
+    # A huge y saturates any power; as a finite, even number it also gives (-1)**inf = 1.
     bounded = y.clamped(-(2.0**64), 2.0**64)
+    before = magnitude.bits - 1
+    ordinary = before.unsigned_below(fmt.infinity_bits - 1)
+    # log2 is -inf for 0, where `before` is negative; infinity and NaN stay.
+    unusual = magnitude.bits | ((before >> (x.dtype.bits - 1)) & x.of(-inf).bits)
     logarithm = _log2(magnitude)
-    high = (magnitude < inf).choose(logarithm.high, magnitude)
-    high = magnitude.equals(0.0).choose(high.of(-inf), high)
+    high = ordinary.choose(logarithm.high, unusual.as_float(x.dtype))
     product = bounded * high
     error = bounded.times_plus(high, -product)
     power = _exp2(DoubleNumber(product, bounded.times_plus(logarithm.low, error)))
 
-    half = y * 0.5
-    whole, even = _is_whole(y), _is_whole(half)
-    sign = (whole & even.differs(whole)).choose(x.bits & x.format.sign_bit, 0)
-    signed = (power.bits ^ sign).as_float(x.dtype)
-    negative = (x < 0.0) & (x > -inf)
-    result = (negative & y.differs(_rounded(y))).choose(signed.of(nan), signed)
+    half = bounded * 0.5
+    fraction = half - rounded(half)
+    odd = abs(fraction).equals(0.5)
+    signed = (power.bits ^ odd.choose(x.bits & fmt.sign_bit, 0)).as_float(x.dtype)
+    invalid = ordinary & (x.bits < 0) & fraction.differs(0.0) & abs(fraction).differs(0.5)
+    result = invalid.choose(x.of(nan), signed)
     return (x.equals(1.0) | y.equals(0.0)).choose(x.of(1.0), result).value
-
-
-def _rounded(x: Number) -> Number:
-    return Number(x.b, x.b.round_even(x.value))
-
-
-def _is_whole(x: Number) -> Number:
-    """Whether x is an integer; infinities are."""
-    return _rounded(x).equals(x)

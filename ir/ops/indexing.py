@@ -184,20 +184,33 @@ def _take_vjp(node: Node, g: Node, i: int) -> Node | None:
     x, indices = node.operands
     if i == 1 or not x.dtype.is_float:
         return None
-    axis, size = _axis(node), x.shape[_axis(node)]
     if not g.type.size:
         return zeros_like(x)
-    wide = indices if indices.dtype in (int32, int64) else cast(indices, int64)
-    index = Expression(wide)
-    index = index.lt(0).where(index + size, index).maximum(0).minimum(size - 1)
+    axis = _axis(node)
     if indices.shape[axis] == 1:
-        position = ops.iota(shape=x.shape, axis=axis, dtype=wide.dtype)
-        return Expression(position).eq(index).where(Expression(g), 0).node
+        return Expression(is_taken(node)).where(Expression(g), 0).node
+    index = _clamped_index(node)
     split = (*g.shape[: axis + 1], 1, *g.shape[axis + 1 :])
     counted = (*x.shape[:axis], 1, *x.shape[axis:])
-    position = ops.iota(shape=counted, axis=axis + 1, dtype=wide.dtype)
+    position = ops.iota(shape=counted, axis=axis + 1, dtype=index.node.dtype)
     hit = Expression(position).eq(index.reshape(shape=split))
     return hit.where(Expression(g).reshape(shape=split), 0).sum(axes=(axis,)).node
+
+
+def is_taken(node: Node) -> Node:
+    """For a take of one element along its axis: at each position of x whether it is the one."""
+    x, index = node.operands[0], _clamped_index(node)
+    position = ops.iota(shape=x.shape, axis=_axis(node), dtype=index.node.dtype)
+    return Expression(position).eq(index).node
+
+
+def _clamped_index(node: Node) -> Expression:
+    """The index that is read at, counted from the start."""
+    x, indices = node.operands
+    size = x.shape[_axis(node)]
+    wide = indices if indices.dtype in (int32, int64) else cast(indices, int64)
+    index = Expression(wide)
+    return index.lt(0).where(index + size, index).maximum(0).minimum(size - 1)
 
 
 def _take_jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
