@@ -413,22 +413,15 @@ class Function:
         for phi, first, back in zip(
             (counter, *phis), (start, *carried), (following, *loop.next), strict=True
         ):
-            head.append(
-                f"  {phi.ref} = phi {phi.type} [{first.ref}, %{before}], [{back.ref}, %{last}]"
-            )
+            head.append(f"  {phi.ref} = {_phi(first, before, back, last)}")
         self.branch(self.compare("icmp slt", following, stop), body, after)
         self.label(after)
         if never_empty:
             loop.results = [replace(value, depth=self.depth) for value in loop.next]
             return
         for first, back in zip(carried, loop.next, strict=True):
-            loop.results.append(
-                self.emit(
-                    f"phi {first.type} [{first.ref}, %{before}], [{back.ref}, %{last}]",
-                    first.dtype,
-                    first.lanes,
-                )
-            )
+            right = _phi(first, before, back, last)
+            loop.results.append(self.emit(right, first.dtype, first.lanes))
 
     @contextmanager
     def when(
@@ -506,6 +499,11 @@ class Module:
         parts.append(f"attributes #0 = {{ nounwind {self.attributes} }}")
         parts += self._metadata
         return "\n".join(parts) + "\n"
+
+
+def _phi(first: Value, before: str, back: Value, last: str) -> str:
+    """`first` on the way from the block `before`, `back` on the way from the block `last`."""
+    return f"phi {first.type} [{first.ref}, %{before}], [{back.ref}, %{last}]"
 
 
 def _is_number(value: Value) -> bool:

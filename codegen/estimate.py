@@ -6,6 +6,7 @@ worth releasing the interpreter lock for, and nothing that changes results.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from graphc.codegen.loop_nest import LoopNest
@@ -23,9 +24,6 @@ def nanoseconds(kernels: Sequence[KernelPlan], target: Target) -> int:
 
 def _cycles(kernel: KernelPlan, target: Target) -> float:
     domain = Domain.of(kernel.group.nodes)
-    size = 1
-    for extent in domain.shape:
-        size *= extent
     element_bytes = max(node.dtype.bytes for node in kernel.group.nodes)
     lanes = target.lanes(element_bytes)
     cost = float(sum(node.op.cost for node in kernel.group.nodes) + 1)
@@ -33,4 +31,4 @@ def _cycles(kernel: KernelPlan, target: Target) -> float:
         cost += kernel.loops.depth.extent
     elif kernel.loops.schedule.lanes == 1:
         lanes = 1
-    return size * cost / lanes
+    return math.prod(domain.shape) * cost / lanes

@@ -20,7 +20,7 @@ from graphc.ir.access import operand_maps
 from graphc.ir.graph import Node
 from graphc.ir.op import AccessMap, Family, Indirect
 from graphc.ir.scalar import Comparison
-from graphc.ir.types import Shape, bool_, int64
+from graphc.ir.types import Shape, bool_, int64, uint64
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ class Evaluator:
 
     def bind_at(self, node: Node, at: Indices, value: Value) -> None:
         """`node` has this value at exactly this index."""
-        self._bound[node, at] = value
+        self._bound[node, _element(node, at)] = value
 
     # Values
 
@@ -192,16 +192,11 @@ class Evaluator:
         base, step = self._offset((1,), (at,))
         return self._along_lanes(base, step)
 
-    def lanes_below(self, axis: Axis, stop: int) -> Value:
-        """The mask of the lanes that stand before `stop` on the lane axis."""
-        position = self.index_value(Index(((axis, 1),)))
-        return self.scalars.compare("lt", position, constant(stop, int64))
-
     # Steps of the evaluation
 
     def _lookup(self, key: Key) -> Value | None:
         node, at, _ = key
-        for bound in (node, (node, at)):
+        for bound in (node, (node, _element(node, at))):
             if bound in self._bound:
                 return self._bound[bound]
         return self._known.get(key)
@@ -315,8 +310,11 @@ class Evaluator:
         """An index taken from data: negative counts from the end, out of range is clamped."""
 
         def compute() -> Value:
-            b = self.scalars
-            wide, zero = b.cast(self._get(source), int64), constant(0, int64)
+            b, number = self.scalars, self._get(source)
+            if number.dtype is uint64:
+                # A cast would make what is beyond i64 negative.
+                number = b.minimum(number, constant(2**63 - 1, uint64))
+            wide, zero = b.cast(number, int64), constant(0, int64)
             from_end = b.add(wide, constant(size, int64))
             wide = b.select(b.compare("lt", wide, zero), from_end, wide)
             return b.minimum(b.maximum(wide, zero), constant(size - 1, int64))
@@ -324,13 +322,17 @@ class Evaluator:
         return self._once((source, size), compute)
 
     def _inside(self, at: Indices, shape: Shape) -> Value | None:
-        """Whether an index lies in a tensor's bounds; None if it always does."""
+        """Whether an index lies in a tensor's bounds; None if it always does.
+
+        An index read from data is clamped to the axis it indexes, which a pad or a join that is
+        read through may not fill.
+        """
         inside: Value | None = None
         for entry, size in zip(at, shape, strict=True):
             low, high = entry.bounds()
-            if low < 0:
+            if low < 0 or entry.dynamic:
                 inside = self._both(inside, self._limit(entry, "ge", 0))
-            if high >= size:
+            if high >= size or entry.dynamic:
                 inside = self._both(inside, self._limit(entry, "lt", size))
         return inside
 
@@ -404,6 +406,15 @@ class Evaluator:
         addresses = function.offset(buffer.address, node.dtype, where)
         active = function.splat(mask or constant(True, bool_), self.lanes)
         return function.gather(addresses, node.dtype, active, read_only=read_only)
+
+
+def _element(node: Node, at: Indices) -> Indices:
+    """The index, with 0 on axes of size 1: however it was reached, there is one element."""
+    if 1 not in node.shape:
+        return at
+    return tuple(
+        Index() if size == 1 else entry for entry, size in zip(at, node.shape, strict=True)
+    )
 
 
 def _never_inside(at: Indices, shape: Shape) -> bool:

@@ -13,6 +13,7 @@ from graphc.ir.access import operand_maps
 from graphc.ir.build import cast, ops, scalar
 from graphc.ir.graph import Graph, Node
 from graphc.ir.op import Family, Indirect
+from graphc.ir.ops.indexing import wide_index
 from graphc.ir.types import int32, int64
 
 
@@ -58,7 +59,7 @@ def _behind_moves(node: Node) -> Node:
 def guard_graph(guard: IndexGuard) -> Graph:
     """A graph of one output: 1 if any index is out of range, else 0."""
     index = ops.input(name=guard.input.name, type=guard.input.type)
-    position = cast(index, int64)
+    position = wide_index(index)
     bad = ops.logical_or(
         ops.lt(position, scalar(-guard.size, int64)), ops.ge(position, scalar(guard.size, int64))
     )

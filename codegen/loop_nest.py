@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from graphc.codegen.evaluate import Axis, Index, Indices
 from graphc.codegen.target import Target
@@ -20,6 +20,7 @@ from graphc.ir.domain import Domain
 from graphc.ir.graph import KernelGroup, Node
 from graphc.ir.op import AccessMap, Affine, Family, Indirect
 from graphc.ir.passes.inline import is_stored_source
+from graphc.ir.passes.plan_memory import aligned
 from graphc.ir.types import row_major_strides
 
 CACHED_COST = 8
@@ -78,6 +79,12 @@ class LoopNest:
     accesses: tuple[Access, ...]
     schedule: LoopSchedule
 
+    @property
+    def lanes_reduce(self) -> bool:
+        """Whether the vectorised axis is a reduced one."""
+        lane_axis = self.schedule.lane_axis
+        return lane_axis is not None and self.axes[lane_axis].reduced
+
     def index(self, node: Node, shift: int = 0) -> Indices:
         """Where `node` is at the current point, `shift` further along the lane axis."""
         mapping = self.domain.coordinates(node.shape)
@@ -122,23 +129,18 @@ class LoopNest:
 
     def scratch_offsets(self) -> dict[Node, int]:
         """Where in scratch memory each kept value begins, in bytes: on a cache line of its own."""
-        row = math.prod(axis.extent for axis in self.axes if axis.reduced)
-        offsets, end = {}, 0
-        for sweep in self.sweeps:
-            for node in sweep.caches:
-                offsets[node] = end
-                end += -(-row * node.dtype.bytes // 64) * 64
-        return offsets
+        kept = [node for sweep in self.sweeps for node in sweep.caches]
+        ends = accumulate((self._row_bytes(node) for node in kept), initial=0)
+        return dict(zip(kept, ends, strict=False))
 
     @property
     def scratch_bytes(self) -> int:
         """Size of the scratch memory."""
+        return sum(self._row_bytes(node) for sweep in self.sweeps for node in sweep.caches)
+
+    def _row_bytes(self, node: Node) -> int:
         row = math.prod(axis.extent for axis in self.axes if axis.reduced)
-        ends = [
-            offset + -(-row * node.dtype.bytes // 64) * 64
-            for node, offset in self.scratch_offsets().items()
-        ]
-        return max(ends, default=0)
+        return aligned(row * node.dtype.bytes)
 
 
 def build_loop_nest(group: KernelGroup, stored: Sequence[Node], target: Target) -> LoopNest:
@@ -208,9 +210,12 @@ def _sweeps(group: KernelGroup, stored: Sequence[Node], inside: set[Node]) -> tu
 
 
 def _keeps_rows(axes: Sequence[Axis], schedule: LoopSchedule) -> bool:
-    """Whether scratch memory of one row serves: lanes run along its last axis."""
-    reduced = [i for i, axis in enumerate(axes) if axis.reduced and axis.extent > 1]
-    return bool(reduced) and schedule.lane_axis in (None, reduced[-1])
+    """Whether scratch memory of one row serves: it is not empty, and lanes run along its last
+    axis."""
+    reduced = [i for i, axis in enumerate(axes) if axis.reduced and axis.extent != 1]
+    if not reduced or any(axes[i].extent == 0 for i in reduced):
+        return False
+    return schedule.lane_axis in (None, reduced[-1])
 
 
 def _with_caches(

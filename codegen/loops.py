@@ -25,8 +25,6 @@ def emit_loop_nest(
     function: Function, nest: LoopNest, buffers: Mapping[Node, Buffer], scratch: Value | None
 ) -> None:
     """Write the loops of `nest` into `function`; `scratch` is the address of its scratch memory."""
-    if nest.domain.reduced is None and any(axis.extent == 0 for axis in nest.axes):
-        return
     if any(axis.extent == 0 for axis in nest.axes if not axis.reduced):
         return
     _LoopWriter(function, nest, buffers, scratch).write()
@@ -43,7 +41,6 @@ class _LoopWriter:
         self.nest = nest
         self.lanes = nest.schedule.lanes
         lane_axis = None if nest.schedule.lane_axis is None else nest.axes[nest.schedule.lane_axis]
-        self.lanes_reduce = lane_axis is not None and lane_axis.reduced
         written = {*nest.stores, *(node for sweep in nest.sweeps for node in sweep.stores)}
         self.stored = {node: buffers[node] for node in written}
         for node, offset in nest.scratch_offsets().items():
@@ -122,25 +119,25 @@ class _LoopWriter:
     def _sweep(self, sweep: Sweep, shifts: Sequence[int], mask: Value | None) -> None:
         """One pass over the reduced axes, for the vectors at `shifts` if lanes are parallel."""
         # Where lanes run along a reduced axis, each unrolled vector has an accumulator of its own.
-        copies = self.nest.schedule.unroll if self.lanes_reduce else 1
+        copies = self.nest.schedule.unroll if self.nest.lanes_reduce else 1
         folds = [
             _Fold(self.nest, self.evaluator, node, shift, copies)
             for node in sweep.reductions
-            for shift in ([0] if self.lanes_reduce else shifts)
+            for shift in ([0] if self.nest.lanes_reduce else shifts)
         ]
         kept = sweep.stores + sweep.caches
 
         def body(
             inner: Sequence[int], inner_mask: Value | None, carried: Sequence[Value]
         ) -> list[Value]:
-            active = inner_mask if self.lanes_reduce else mask
+            active = inner_mask if self.nest.lanes_reduce else mask
             states = iter(carried)
             after = [
                 value
                 for fold in folds
-                for value in fold.step(states, inner if self.lanes_reduce else None, active)
+                for value in fold.step(states, inner if self.nest.lanes_reduce else None, active)
             ]
-            self._store(kept, inner if self.lanes_reduce else shifts, active)
+            self._store(kept, inner if self.nest.lanes_reduce else shifts, active)
             return after
 
         carried = [value for fold in folds for value in fold.identity()]
@@ -206,8 +203,7 @@ class _Fold:
         total = self._take(states)
         for _ in range(self.copies - 1):
             total = self.monoid.combine(b, total, self._take(states))
-        lane_axis = self.nest.schedule.lane_axis
-        if lane_axis is not None and self.nest.axes[lane_axis].reduced:
+        if self.nest.lanes_reduce:
             total = self._across_lanes(total)
         at = self.nest.index(self.node, self.shift)
         self.evaluator.bind_at(self.node, at, self.monoid.result(b, total))

@@ -79,13 +79,13 @@ class VectorScalars:
         return self.function.select(condition, x, y)
 
     def logical_and(self, x: Value, y: Value) -> Value:
-        return self.function.binary("and", *self.align(x, y))
+        return self.integer("and", x, y)
 
     def logical_or(self, x: Value, y: Value) -> Value:
-        return self.function.binary("or", *self.align(x, y))
+        return self.integer("or", x, y)
 
     def logical_not(self, x: Value) -> Value:
-        return self.function.binary("xor", *self.align(x, self.const(True, bool_)))
+        return self.integer("xor", x, self.const(True, bool_))
 
     def cast(self, x: Value, dtype: DType) -> Value:
         source = x.dtype
@@ -166,7 +166,8 @@ class VectorScalars:
 
     def integer(self, opcode: str, x: Value, y: Value) -> Value:
         """An integer instruction: `and`, `or`, `xor`, `shl`, `lshr`, `ashr`, `add`, `sub`."""
-        return self.function.binary(opcode, *self.align(x, y))
+        x, y = self.align(x, y)
+        return self.function.binary(opcode, x, y)
 
     def _arithmetic(self, name: str, x: Value, y: Value) -> Value:
         x, y = self.align(x, y)

@@ -58,14 +58,18 @@ class GraphError(Exception):
         position = int(reference[1])
         return self.names[position] if position < len(self.names) else reference[0]
 
+    @property
+    def note(self) -> str:
+        """What the operand at fault is, and what is wrong with that; "" if there is none."""
+        joint = " " if self.detail.startswith("(") else ", "
+        return joint.join(part for part in (self.culprit, self.detail) if part)
+
     def __str__(self) -> str:
         lines = [f"{self.code} {self.title}: {self.summary}"]
-        joint = " " if self.detail.startswith("(") else ", "
-        note = joint.join(part for part in (self.culprit, self.detail) if part)
         if self.loc is not None:
-            lines += excerpt(self.loc, self.operand, note, self.names)
-        elif note:
-            lines.append(f"   |  {note}")
+            lines += excerpt(self.loc, self.operand, self.note, self.names)
+        elif self.note:
+            lines.append(f"   |  {self.note}")
         if self.help:
             lines.append(f"   = help: {self.help}")
         if self.declared is not None and self.declared != self.loc and self.operand is not None:

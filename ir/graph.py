@@ -7,7 +7,7 @@ so an ill-typed node cannot exist; no function here recurses, so depth is bounde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
@@ -281,8 +281,3 @@ def with_operands(node: Node, operands: tuple[Node, ...]) -> Node:
                 f"{node.op.name} was given an operand of type {new.type} in place of {old.type}"
             )
     return replace(node, operands=operands)
-
-
-def reachable_inputs(roots: Sequence[Node]) -> list[Node]:
-    """Sources without operands that `roots` depend on, in the order a walk meets them."""
-    return [node for node in topological(roots) if not node.operands]

@@ -61,8 +61,8 @@ class Monoid:
 
     `identity(dtype)` gives the Python numbers of the empty state, `state(dtype)` their dtypes,
     `lift(b, x, index)` the state of one element (`index` is an i64 position along the reduced
-    axes, row-major), `combine(b, left, right)` an associative join in which `left` holds earlier
-    positions, `result(b, state)` the reduced value.
+    axes, row-major), `combine(b, left, right)` the state of two disjoint sets of elements, whatever
+    their order (up to rounding), `result(b, state)` the reduced value.
     """
 
     identity: Callable[[DType], tuple[float | int, ...]]

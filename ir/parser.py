@@ -363,5 +363,4 @@ def _provenance(comment: str) -> tuple[Location | None, Origin | None]:
 
 
 def _in_one_line(error: GraphError) -> str:
-    detail = ", ".join(part for part in (error.culprit, error.detail) if part)
-    return f"{error.summary}: {detail}" if detail else error.summary
+    return f"{error.summary}: {error.note}" if error.note else error.summary

@@ -46,8 +46,10 @@ class Binder:
     ) -> None:
         self.manifest = manifest
         self._names = [argument.name for argument in manifest.inputs]
-        self._params = dict(zip((param.name for param in manifest.params), params, strict=True))
-        self._state = [_Region.of(f"parameter {name!r}", v) for name, v in self._params.items()]
+        self._state = [
+            _Region.of(f"parameter {param.name!r}", values)
+            for param, values in zip(manifest.params, params, strict=True)
+        ]
         self._updated = [
             region
             for region, param in zip(self._state, manifest.params, strict=True)
@@ -83,7 +85,7 @@ class Binder:
             )
         guard = guards[status - 1]
         named = dict(zip(self._names, inputs, strict=True))
-        values = np.asarray(named.get(guard.input, self._params.get(guard.input)))
+        values = np.asarray(named[guard.input])
         wrong = np.argwhere((values < guard.minimum) | (values >= guard.size))
         found = ""
         if len(wrong):

@@ -1,6 +1,6 @@
 """Object code into memory.
 
-Owns `check_target` and `LoadedObject`. Imports llvmlite.binding, and that only when something is
+Owns `check_target`, `check_python` and `LoadedCode`. Imports llvmlite.binding, and that only when something is
 loaded. Invariant: nothing is linked before the object is known to be made for this machine.
 """
 

@@ -226,8 +226,10 @@ def polynomial(
     return result
 
 
-def blend(condition: Number, yes: Sequence[float], no: Sequence[float], like: Number) -> list[Number]:
-    """Coefficients of two polynomials, chosen lane by lane, so that one evaluation does for both."""
+def blend(
+    condition: Number, yes: Sequence[float], no: Sequence[float], like: Number
+) -> list[Number]:
+    """Coefficients of two polynomials, chosen lane by lane: one evaluation does for both."""
     return [condition.choose(like.of(a), b) for a, b in zip(yes, no, strict=True)]
 
 

@@ -45,7 +45,7 @@ _CONSTANTS = {
     float32: _Constants(
         first=(2.885390043258667, 3.851926067000022e-08),
         third=None,
-        tail=(0.9617967, 0.5770789, 0.41192147, 0.33662462),
+        tail=(0.9617967, 0.5770789, 0.41192147, 0.33662465),
         saturation=200.0,
     ),
     # Relative error 2**-73.4.
@@ -54,13 +54,13 @@ _CONSTANTS = {
         third=(0.9617966939259756, 5.0577616648125907e-17),
         tail=(
             0.5770780163555851,
-            0.4121985831113461,
-            0.3205988979126235,
-            0.26230819868366495,
-            0.221952268280165,
-            0.19240141226378188,
-            0.16844951672684025,
-            0.1728351464213547,
+            0.41219858311134633,
+            0.3205988979125362,
+            0.2623081986971429,
+            0.2219522672248226,
+            0.19240145681124754,
+            0.16844854979520835,
+            0.17284361875500348,
         ),
         saturation=1200.0,
     ),
@@ -73,13 +73,17 @@ def _log2(x: Number) -> DoubleNumber:
     f, e = split_any(x)
     s = _half_angle(f)
     first = DoubleNumber(x.of(constants.first[0]), x.of(constants.first[1])) * s
-    cube, tail = s.high * (s.high * s.high), polynomial(s.high * s.high, constants.tail)
+    tail = polynomial(s.high * s.high, constants.tail)
     if constants.third is None:
-        return sum_ordered(e, first.high, cube.times_plus(tail, first.low))
-    square = s * s
-    third = sum_ordered(x.of(constants.third[0]), tail * square.high, x.of(constants.third[1]))
-    rest = third * (square * s)
-    fraction = sum_ordered(first.high, rest.high, first.low + rest.low)
+        weight = s.high * s.high * tail
+        # The cube of the pair s is s.high**3 + 3 * s.high**2 * s.low.
+        low = (weight * 3.0).times_plus(s.low, first.low)
+        fraction = sum_ordered(first.high, weight * s.high, low)
+    else:
+        square = s * s
+        third = sum_ordered(x.of(constants.third[0]), tail * square.high, x.of(constants.third[1]))
+        rest = third * (square * s)
+        fraction = sum_ordered(first.high, rest.high, first.low + rest.low)
     return sum_ordered(e, fraction.high, fraction.low)
 
 
@@ -125,10 +129,9 @@ def pow(b: VectorScalars, base: Value, exponent: Value) -> Value:
     error = bounded.times_plus(high, -product)
     power = _exp2(DoubleNumber(product, bounded.times_plus(logarithm.low, error)))
 
-    half = bounded * 0.5
-    fraction = half - rounded(half)
-    odd = abs(fraction).equals(0.5)
+    remainder = rounded(bounded * 0.5).times_plus(-2.0, bounded)
+    odd = abs(remainder).equals(1.0)
     signed = (power.bits ^ odd.choose(x.bits & fmt.sign_bit, 0)).as_float(x.dtype)
-    invalid = ordinary & (x.bits < 0) & fraction.differs(0.0) & abs(fraction).differs(0.5)
+    invalid = ordinary & (x.bits < 0) & remainder.differs(0.0) & abs(remainder).differs(1.0)
     result = invalid.choose(x.of(nan), signed)
     return (x.equals(1.0) | y.equals(0.0)).choose(x.of(1.0), result).value

@@ -51,11 +51,11 @@ _CONSTANTS = {
             -0.16666666666666666,
             0.008333333333333203,
             -0.0001984126984121051,
-            2.755731921115118e-06,
-            -2.505210686071054e-08,
-            1.6058938594196295e-10,
-            -7.642952268455075e-13,
-            2.7206740964161483e-15,
+            2.7557319211151166e-06,
+            -2.5052106860706592e-08,
+            1.605893859376447e-10,
+            -7.64295224826093e-13,
+            2.720673752218665e-15,
         ),
     ),
 }
@@ -148,6 +148,7 @@ def _slow_function(b: VectorScalars, name: str, like: Value) -> str:
     if all(function.name != symbol for function in module.functions):
         parameter = Value("%x", like.dtype, like.lanes)
         function = module.function(symbol, [parameter], f"internal fastcc {parameter.type}")
+        # A builder like the caller's; naming its class here would import in a circle.
         x = Number(type(b)(function), parameter)
         result = _slow(x.cast(float64), half=name == "cos").cast(like.dtype)
         function.raw(f"ret {result.value.typed}")
@@ -157,10 +158,8 @@ def _slow_function(b: VectorScalars, name: str, like: Value) -> str:
 def _slow(x: Number, *, half: bool) -> Number:
     """sin(x), or with `half` sin(x + pi / 2), for any double-precision x."""
     terms = _revolutions(abs(x))
-    sign = x.bits & x.format.sign_bit
     if half:
-        # -sin(-x - pi / 2) and its like would do; |x| / pi + 1 / 2 has the same cosine.
-        terms, sign = [x.of(0.5), *terms], sign & 0
+        terms = [x.of(0.5), *terms]
     estimate = terms[0]
     for term in terms[1:]:
         estimate = estimate + term
@@ -170,8 +169,9 @@ def _slow(x: Number, *, half: bool) -> Number:
     product = high * math.pi
     error = high.times_plus(math.pi, -product)
     r = product + low.times_plus(math.pi, high.times_plus(_PI_LOW, error))
-    parity = (whole + x.format.rounder).bits << 63
-    return _flip(_sine(r), parity ^ sign)
+    sign = (whole + x.format.rounder).bits << (x.dtype.bits - 1)
+    # The sine is odd; the cosine, of |x| here too, is even.
+    return _flip(_sine(r), sign if half else sign ^ (x.bits & x.format.sign_bit))
 
 
 def _revolutions(x: Number) -> list[Number]:

@@ -208,9 +208,16 @@ def _clamped_index(node: Node) -> Expression:
     """The index that is read at, counted from the start."""
     x, indices = node.operands
     size = x.shape[_axis(node)]
-    wide = indices if indices.dtype in (int32, int64) else cast(indices, int64)
+    wide = indices if indices.dtype in (int32, int64) else wide_index(indices)
     index = Expression(wide)
     return index.lt(0).where(index + size, index).maximum(0).minimum(size - 1)
+
+
+def wide_index(indices: Node) -> Node:
+    """Indices as i64; those beyond it as its largest number, which a cast would make negative."""
+    if indices.dtype is uint64:
+        indices = Expression(indices).minimum(np.iinfo(np.int64).max).node
+    return cast(indices, int64)
 
 
 def _take_jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
@@ -261,6 +268,14 @@ take_along_axis = layout(
         _take_sample((2, 3, 4), 2, 1, int8),
         _take_sample((300, 2), 3, 0, int8),
         _take_sample((5, 3), 6, 1, beyond=4),
+        Sample(
+            lambda rng, dtype: (
+                draw(rng, dtype, (5,)),
+                np.array([0, 2**63 - 1, 2**63, 2**64 - 2], np.uint64),
+            ),
+            {"axis": 0},
+            label="indices beyond i64",
+        ),
         _take_sample((0, 3), 0, 0),
         _take_sample((4, 3), 0, 1),
         _take_refused((3,), np.zeros(2), 0, DTypeError),

@@ -75,8 +75,8 @@ def stored_nodes(graph: Graph) -> dict[KernelGroup, list[Node]]:
 def plan_memory(graph: Graph, scratch_bytes: Mapping[str, int]) -> MemoryPlan:
     """Place every stored value; `scratch_bytes` says what each kernel needs besides."""
     storage: dict[Node, Storage] = {}
-    for place, nodes in (("input", graph.inputs), ("param", graph.params)):
-        storage.update((node, Storage(place, i)) for i, node in enumerate(nodes))
+    storage.update((node, Storage("input", i)) for i, node in enumerate(graph.inputs))
+    storage.update((node, Storage("param", i)) for i, node in enumerate(graph.params))
     constants = tuple(
         node
         for node in graph.nodes
@@ -109,7 +109,7 @@ def _lifetimes(graph: Graph) -> dict[Node, tuple[int, int]]:
     """For each node of a kernel the numbers of that kernel and of the last one that reads it."""
     home = {node: i for i, group in enumerate(graph.kernels) for node in group.nodes}
     last = dict(home)
-    base = {}
+    base: dict[Node, Node] = {}
     for node in graph.nodes:
         base[node] = base[node.operands[0]] if is_view(node) else node
         for operand in node.operands:
@@ -119,14 +119,17 @@ def _lifetimes(graph: Graph) -> dict[Node, tuple[int, int]]:
 
 
 class _Arena:
-    """First-fit allocation in one block that grows at the end."""
+    """First-fit allocation in one block that grows at the end.
+
+    An empty value gets a place of its own, too: kernels tell values apart by where they are.
+    """
 
     def __init__(self) -> None:
         self.size = 0
         self._free: list[tuple[int, int]] = []
 
     def take(self, size: int) -> int:
-        size = _aligned(size)
+        size = aligned(max(size, 1))
         for i, (offset, room) in enumerate(self._free):
             if room >= size:
                 self._free[i : i + 1] = [(offset + size, room - size)] if room > size else []
@@ -139,9 +142,7 @@ class _Arena:
         return offset
 
     def give_back(self, offset: int, size: int) -> None:
-        size = _aligned(size)
-        if not size:
-            return
+        size = aligned(max(size, 1))
         self._free.append((offset, size))
         self._free.sort()
         merged: list[tuple[int, int]] = []
@@ -153,5 +154,10 @@ class _Arena:
         self._free = merged
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """A size in bytes rounded up, so that what comes behind is aligned.
+
+    >>> aligned(65)
+    128
+    """
     return -(-size // ALIGNMENT) * ALIGNMENT

@@ -7,7 +7,7 @@ import pytest
 
 from graphc.ir.build import Expression, constant, ops, scalar
 from graphc.ir.graph import Graph, Node, Update
-from graphc.ir.types import DType, Shape, float32, float64, int32, int64
+from graphc.ir.types import DType, Shape, float32, float64, int32, int64, uint64
 from tests.codegen.running import check, graph_of, parameter, run_compiled, tensor
 
 SHAPES: list[Shape] = [(), (1,), (5,), (16,), (17,), (131,), (3, 5), (4, 1, 7), (0, 3), (33, 65)]
@@ -141,6 +141,29 @@ def test_take_along_axis_with_negative_indices(dtype: DType) -> None:
     check(graph_of(taken, ops.neg(taken), inputs=(x, i)), {"x": normal(37, 19), "i": indices})
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_elements_taken_of_a_pad_or_a_join_that_is_never_stored(axis: int) -> None:
+    x, y = tensor("x", (3, 4)), tensor("y", (3, 4))
+    padded = ops.pad(x, low=(2, 2), high=(3, 3), value=5.0)
+    joined = ops.concatenate(x, y, x, axis=axis)
+    outputs = [
+        ops.take_along_axis(moved, ops.iota(shape=moved.shape, axis=axis, dtype=int32), axis=axis)
+        for moved in (padded, joined)
+    ]
+    check(graph_of(*outputs, inputs=(x, y)), {"x": normal(3, 4), "y": np.ones((3, 4))})
+
+
+@pytest.mark.parametrize("move", ["concatenate", "take_along_axis"])
+def test_the_one_element_of_a_row_is_read_through_a_move(move: str) -> None:
+    x = tensor("x", (7, 2))
+    top = ops.max(x, axes=(1,), keepdims=True)
+    if move == "concatenate":
+        twice = ops.concatenate(top, top, axis=1)
+    else:
+        twice = ops.take_along_axis(top, ops.iota(shape=(7, 2), axis=1, dtype=int32), axis=1)
+    check(graph_of(ops.sub(x, twice), inputs=(x,)), {"x": normal(7, 2)})
+
+
 @pytest.mark.parametrize("bad", [19, -20, 2**31 - 1])
 def test_an_index_out_of_range_is_refused_before_anything_is_written(bad: int) -> None:
     x, i, w = tensor("x", (4, 19)), tensor("i", (4, 1), int32), parameter("w", (4, 1))
@@ -151,6 +174,13 @@ def test_an_index_out_of_range_is_refused_before_anything_is_written(bad: int) -
     assert result.status == 1
     assert (result.outputs["taken"] == 77).all()
     assert (result.params["w"] == 0).all()
+
+
+def test_an_unsigned_index_is_never_taken_for_a_negative_one() -> None:
+    x, i = tensor("x", (5,)), tensor("i", (1,), uint64)
+    graph = graph_of(ops.take_along_axis(x, i, axis=0), inputs=(x, i))
+    arrays = {"x": np.arange(5), "i": np.array([2**64 - 2], np.uint64)}
+    assert run_compiled(graph, arrays).status == 1
 
 
 def test_constants_in_memory() -> None:
@@ -217,3 +247,31 @@ def test_a_kernel_that_writes_over_what_it_reads_is_another_function() -> None:
     plain = ops.sub(w, x)
     graph = Graph("f", (x,), (w, v), (plain,), ("y",), (Update(v, ops.sub(v, x)),))
     check(graph, {"x": normal(50), "w": np.ones(50), "v": np.ones(50)})
+
+
+def test_kernels_of_equal_code_where_one_reads_an_empty_value() -> None:
+    x, y, z = tensor("x", (0, 2)), tensor("y", (2, 3)), tensor("z", (0, 3))
+    sums = [ops.sum(each, axes=(0,)) for each in (ops.matmul(x, y), z)]
+    outputs = [ops.exp(ops.reshape(each, shape=(1, 3))) for each in sums]
+    check(
+        graph_of(*outputs, inputs=(x, y, z)),
+        {"x": np.zeros((0, 2)), "y": normal(2, 3), "z": np.zeros((0, 3))},
+    )
+
+
+def test_a_row_of_no_elements_keeps_nothing() -> None:
+    x = tensor("x", (3, 0))
+    exponential = ops.exp(x)
+    total = ops.sum(exponential, axes=(1,), keepdims=True)
+    check(graph_of(total, ops.div(exponential, total), inputs=(x,)), {"x": np.zeros((3, 0))})
+
+
+@pytest.mark.parametrize("move", ["transpose", "take_along_axis"])
+def test_the_one_element_of_a_matrix_product_is_read_through_a_move(move: str) -> None:
+    x, y = tensor("x", (1, 5)), tensor("y", (5, 1))
+    product = ops.matmul(x, y)
+    if move == "transpose":
+        moved = ops.transpose(product, perm=(1, 0))
+    else:
+        moved = ops.take_along_axis(product, ops.iota(shape=(1, 1), axis=0, dtype=int32), axis=0)
+    check(graph_of(moved, inputs=(x, y)), {"x": normal(1, 5), "y": normal(5, 1)})

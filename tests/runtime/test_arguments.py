@@ -99,7 +99,6 @@ def model() -> Model:
         (np.ma.masked_equal(X, 2), NotAnArrayError, ["masked array"]),
         (bytes(16), ArgumentDTypeError, ["uint8"]),
     ],
-    ids=str,
 )
 def test_arrays_that_do_not_fit(
     model: Model, value: Any, error: type[CallError], parts: list[str]
