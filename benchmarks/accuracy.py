@@ -24,9 +24,10 @@ from scipy.special import erf as erf_of_doubles
 from tqdm import tqdm
 
 from graphc.codegen.backend import compile_text, target_machine
-from graphc.codegen.emit import POINTER, Module, Value, index
+from graphc.codegen.emit import Module
 from graphc.codegen.scalars import VectorScalars
 from graphc.codegen.target import host_target
+from graphc.codegen.values import POINTER, Value, index
 from graphc.ir.types import DTYPES_BY_NAME, DType, float32, int64
 
 Array = np.ndarray[Any, Any]

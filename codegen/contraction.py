@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from graphc.codegen.emit import Function, Value, constant, index
+from graphc.codegen.emit import Function
 from graphc.codegen.evaluate import Buffer
 from graphc.codegen.inner_product import sum_columns
 from graphc.codegen.microkernel import Side, Tile, TileShape, TileSum, store_tile
@@ -26,6 +26,7 @@ from graphc.codegen.packing import (
 )
 from graphc.codegen.place import Place, Span, spans
 from graphc.codegen.tiling import LINE_BYTES, ContractionSchedule
+from graphc.codegen.values import Value, constant, index
 from graphc.ir.graph import Node
 from graphc.ir.types import int8
 

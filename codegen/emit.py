@@ -1,185 +1,39 @@
-"""Writing LLVM IR text: typed values, checked instructions, structured loops.
+"""LLVM instructions, checked as they are written.
 
-Owns `Value`, `Function` and `Module`. Text is written directly because it is several times faster
-than building instruction objects; LLVM parses and verifies it before anything runs. Imports
-`ir.types`. Invariants: operands of an instruction have equal types (checked here, with the names
-of both); an instruction without effects is written in the outermost loop that has its operands.
+Owns `Function` and `Module`. Imports `codegen.writer`. Invariant: operands of an instruction have
+equal types; a mistake is reported here, with both operands, and not by LLVM.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 
-from graphc.ir.types import DType, bool_, float32, int8, int64
-
-POINTER = DType("ptr", "uint", 64)
-
-Lines = list["str | Lines"]
+from graphc.codegen.values import (
+    POINTER,
+    Value,
+    constant,
+    first_lanes,
+    index,
+    is_number,
+    llvm_type,
+    memory_type,
+)
+from graphc.codegen.writer import Writer
+from graphc.ir.types import DType, bool_, int8, int64
 
 FAST_CONTRACT = "contract"
 """The one float flag used: a multiply may be contracted with an add into an FMA."""
 
 
-def llvm_type(dtype: DType, lanes: int = 1) -> str:
-    """LLVM's spelling of a scalar (`float`) or a vector (`<16 x float>`)."""
-    if dtype is POINTER:
-        scalar = "ptr"
-    elif dtype.is_float:
-        scalar = "float" if dtype.bits == 32 else "double"
-    else:
-        scalar = f"i{dtype.bits}"
-    return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
-
-
-def memory_type(dtype: DType, lanes: int = 1) -> str:
-    """The type as stored: a bool takes a byte."""
-    if dtype is bool_:
-        return "i8" if lanes == 1 else f"<{lanes} x i8>"
-    return llvm_type(dtype, lanes)
-
-
-def literal(value: float | int | bool, dtype: DType) -> str:
-    """A constant as LLVM writes it; floats in exact hexadecimal."""
-    if dtype is bool_:
-        return "true" if value else "false"
-    if not dtype.is_float:
-        return str(int(value))
-    as_double = float(value)
-    if dtype is float32:
-        as_double = struct.unpack("f", struct.pack("f", as_double))[0]
-    return f"0x{struct.unpack('>Q', struct.pack('>d', as_double))[0]:016X}"
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """An SSA value or constant: how it is written, its element type, how many lanes it has, and
-    in how many nested loops it is (a constant is in none)."""
-
-    ref: str
-    dtype: DType
-    lanes: int = 1
-    depth: int = 0
-
-    @property
-    def type(self) -> str:
-        return llvm_type(self.dtype, self.lanes)
-
-    @property
-    def typed(self) -> str:
-        """`float %x`, as operands of a call or a store are written."""
-        return f"{self.type} {self.ref}"
-
-
-def constant(value: float | int | bool, dtype: DType, lanes: int = 1) -> Value:
-    text = literal(value, dtype)
-    if lanes > 1:
-        text = f"splat ({llvm_type(dtype)} {text})"
-    return Value(text, dtype, lanes)
-
-
-def index(value: int) -> Value:
-    return constant(value, int64)
-
-
-def first_lanes(count: int, lanes: int) -> Value:
-    """The mask of the first `count` of so many lanes."""
-    bits = ", ".join("i1 true" if lane < count else "i1 false" for lane in range(lanes))
-    return Value(f"<{bits}>", bool_, lanes)
-
-
-@dataclass
-class Loop:
-    """An open loop: its counter and the values carried round it.
-
-    `next` must be set to the carried values of the next round before the loop closes; then
-    `results` holds them as they are after the last.
-    """
-
-    counter: Value
-    carried: list[Value]
-    next: list[Value] = field(default_factory=list)
-    results: list[Value] = field(default_factory=list)
-
-
-class Function:
-    """One LLVM function being written.
-
-    Instructions go to the end, except that one without effects goes ahead of the loops in which
-    none of its operands varies.
-    """
+class Function(Writer):
+    """One LLVM function: every instruction the code generator uses."""
 
     def __init__(
         self, module: Module, name: str, parameters: Sequence[Value], attributes: str
     ) -> None:
+        super().__init__(name, parameters, attributes)
         self.module = module
-        self.name = name
-        self.parameters = tuple(parameters)
-        self.attributes = attributes
-        self.block = "entry"
         self.alias_scope = module.new_alias_scope()
-        self._body: Lines = []
-        self._lines = self._body
-        self._count = 0
-        # Of each open loop or condition the place just ahead of it, and how many of them code may
-        # not be moved out of, because it might not run there.
-        self._ahead: list[Lines] = []
-        self._fixed = 0
-
-    @property
-    def depth(self) -> int:
-        """How many loops and conditions are open."""
-        return len(self._ahead)
-
-    def fresh(self, dtype: DType, lanes: int = 1) -> Value:
-        return self._named(dtype, lanes, self.depth)
-
-    def _named(self, dtype: DType, lanes: int, depth: int) -> Value:
-        self._count += 1
-        return Value(f"%v{self._count}", dtype, lanes, depth)
-
-    def fresh_label(self, hint: str) -> str:
-        self._count += 1
-        return f"{hint}{self._count}"
-
-    def raw(self, line: str) -> None:
-        self._lines.append(f"  {line}")
-
-    def comment(self, text: str) -> None:
-        self._lines.append(f"  ; {text}")
-
-    def emit(self, right: str, dtype: DType, lanes: int = 1) -> Value:
-        """Append `%vN = right` here and return the value."""
-        result = self.fresh(dtype, lanes)
-        self._lines.append(f"  {result.ref} = {right}")
-        return result
-
-    def pure(self, right: str, dtype: DType, lanes: int, *operands: Value) -> Value:
-        """Write `%vN = right`, which has no effect, where all of its operands first are."""
-        depth = max([self._fixed, *(operand.depth for operand in operands)])
-        if depth >= self.depth:
-            return self.emit(right, dtype, lanes)
-        result = self._named(dtype, lanes, depth)
-        self._ahead[depth].append(f"  {result.ref} = {right}")
-        return result
-
-    def _reserve(self) -> Lines:
-        """A place here that can be written to later; it dominates all that follows."""
-        lines: Lines = []
-        self._lines.append(lines)
-        return lines
-
-    @contextmanager
-    def _nested(self, ahead: Lines, *, always_runs: bool) -> Iterator[None]:
-        fixed = self._fixed
-        self._ahead.append(ahead)
-        if not always_runs:
-            self._fixed = self.depth
-        yield
-        self._ahead.pop()
-        self._fixed = fixed
 
     # Arithmetic
 
@@ -236,14 +90,14 @@ class Function:
             return y
         if y.ref == "0":
             return x
-        if _is_number(x) and _is_number(y):
+        if is_number(x) and is_number(y):
             return index(int(x.ref) + int(y.ref))
         return self.binary("add", x, y, "nsw")
 
     def scale_index(self, x: Value, factor: int) -> Value:
         if factor == 1:
             return x
-        if _is_number(x):
+        if is_number(x):
             return index(int(x.ref) * factor)
         if factor == 0:
             return index(0)
@@ -369,90 +223,9 @@ class Function:
     def _to_memory(self, value: Value) -> Value:
         return self.convert("zext", value, int8) if value.dtype is bool_ else value
 
-    # Control flow
-
-    def label(self, name: str) -> None:
-        self._lines.append(f"{name}:")
-        self.block = name
-
-    def jump(self, target: str) -> None:
-        self.raw(f"br label %{target}")
-
-    def branch(self, condition: Value, then: str, otherwise: str) -> None:
-        self.raw(f"br {condition.typed}, label %{then}, label %{otherwise}")
-
-    @contextmanager
-    def loop(
-        self,
-        start: Value,
-        stop: Value,
-        step: int,
-        carried: Sequence[Value] = (),
-        hint: str = "loop",
-    ) -> Iterator[Loop]:
-        """A counted loop. With constant bounds that give no round the body is jumped over."""
-        ahead = self._reserve()
-        body, after = self.fresh_label(hint), self.fresh_label(f"{hint}_end")
-        before = self.block
-        never_empty = _is_number(start) and _is_number(stop) and int(start.ref) < int(stop.ref)
-        if never_empty:
-            self.jump(body)
-        else:
-            self.branch(self.compare("icmp slt", start, stop), body, after)
-        self.label(body)
-        with self._nested(ahead, always_runs=never_empty):
-            counter = self.fresh(int64)
-            phis = [self.fresh(value.dtype, value.lanes) for value in carried]
-            head = self._reserve()
-            loop = Loop(counter, phis)
-            yield loop
-            following = self.binary("add", counter, index(step), "nsw")
-        if len(loop.next) != len(phis):
-            raise ValueError(f"loop {hint} carries {len(phis)} values, got {len(loop.next)} back")
-        last = self.block
-        for phi, first, back in zip(
-            (counter, *phis), (start, *carried), (following, *loop.next), strict=True
-        ):
-            head.append(f"  {phi.ref} = {_phi(first, before, back, last)}")
-        self.branch(self.compare("icmp slt", following, stop), body, after)
-        self.label(after)
-        if never_empty:
-            loop.results = [replace(value, depth=self.depth) for value in loop.next]
-            return
-        for first, back in zip(carried, loop.next, strict=True):
-            right = _phi(first, before, back, last)
-            loop.results.append(self.emit(right, first.dtype, first.lanes))
-
-    @contextmanager
-    def when(
-        self, condition: Value, hint: str = "then", *, falls_through: bool = True
-    ) -> Iterator[None]:
-        """Run the block only if the scalar condition holds; a block that returns from the
-        function does not fall through to what follows."""
-        then, after = self.fresh_label(hint), self.fresh_label(f"{hint}_end")
-        ahead = self._reserve()
-        self.branch(condition, then, after)
-        self.label(then)
-        with self._nested(ahead, always_runs=False):
-            yield
-        if falls_through:
-            self.jump(after)
-        self.label(after)
-
-    def call(self, callee: Function, arguments: Sequence[Value]) -> None:
-        """Call a function of this module that returns nothing."""
-        self.raw(f"call void @{callee.name}({', '.join(value.typed for value in arguments)})")
-
     def stack_slot(self, dtype: DType) -> Value:
         """Room for one value for as long as this function runs."""
         return self.emit(f"alloca {memory_type(dtype)}", POINTER)
-
-    def text(self) -> str:
-        parameters = ", ".join(parameter.typed for parameter in self.parameters)
-        lines = [f"define {self.attributes} @{self.name}({parameters}) #0 {{", "entry:"]
-        lines += _flatten(self._body)
-        lines.append("}")
-        return "\n".join(lines)
 
 
 class Module:
@@ -501,15 +274,6 @@ class Module:
         return "\n".join(parts) + "\n"
 
 
-def _phi(first: Value, before: str, back: Value, last: str) -> str:
-    """`first` on the way from the block `before`, `back` on the way from the block `last`."""
-    return f"phi {first.type} [{first.ref}, %{before}], [{back.ref}, %{last}]"
-
-
-def _is_number(value: Value) -> bool:
-    return not value.ref.startswith("%")
-
-
 def _intrinsic_suffix(dtype: DType, lanes: int) -> str:
     letter = "f" if dtype.is_float else "i"
     scalar = f"{letter}{dtype.bits}"
@@ -518,17 +282,3 @@ def _intrinsic_suffix(dtype: DType, lanes: int) -> str:
 
 def _memory_suffix(dtype: DType, lanes: int) -> str:
     return _intrinsic_suffix(int8 if dtype is bool_ else dtype, lanes)
-
-
-def _flatten(lines: Lines) -> Iterator[str]:
-    """The lines of nested lists in order, without recursion."""
-    stack: list[Iterator[str | Lines]] = [iter(lines)]
-    while stack:
-        for item in stack[-1]:
-            if isinstance(item, str):
-                yield item
-            else:
-                stack.append(iter(item))
-                break
-        else:
-            stack.pop()

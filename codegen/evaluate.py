@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import cast
 
-from graphc.codegen.emit import Function, Loop, Value, constant, index
+from graphc.codegen.emit import Function
 from graphc.codegen.scalars import VectorScalars
+from graphc.codegen.values import Value, constant, index
+from graphc.codegen.writer import Loop
 from graphc.ir.access import operand_maps
 from graphc.ir.graph import Node
 from graphc.ir.op import AccessMap, Family, Indirect

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphc.codegen.emit import Function, Value, constant, index
+from graphc.codegen.emit import Function
 from graphc.codegen.microkernel import TileShape, multiply_add
 from graphc.codegen.operand import Contraction
 from graphc.codegen.packing import exchanged
 from graphc.codegen.place import Place, lane_mask, shifted
 from graphc.codegen.scalars import VectorScalars
+from graphc.codegen.values import Value, constant, index
 
 
 def sum_columns(place: Place, contraction: Contraction, shape: TileShape, chains: int) -> Value:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graphc.codegen.emit import Function, Value, constant, index
+from graphc.codegen.emit import Function
 from graphc.codegen.evaluate import Evaluator
 from graphc.codegen.operand import Contraction
 from graphc.codegen.place import Place, Span, lane_mask, shifted
 from graphc.codegen.scalars import VectorScalars
+from graphc.codegen.values import Value, constant, index
 
 Tile = list[list[Value]]
 """Vectors of a tile, by row and then along the columns."""

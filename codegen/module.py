@@ -10,12 +10,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from graphc.codegen.contraction import emit_contraction
-from graphc.codegen.emit import POINTER, Function, Module, Value, constant, index
+from graphc.codegen.emit import Function, Module
 from graphc.codegen.guards import IndexGuard, guard_graph
 from graphc.codegen.loop_nest import LoopNest
 from graphc.codegen.loops import emit_loop_nest
 from graphc.codegen.plan import KernelPlan, buffer_of, plan_kernels
 from graphc.codegen.target import Target
+from graphc.codegen.values import POINTER, Value, constant, index
 from graphc.ir.graph import Graph
 from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.plan_memory import MemoryPlan, Storage, plan_memory

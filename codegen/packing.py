@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graphc.codegen.emit import Function, Value, constant, index
+from graphc.codegen.emit import Function
 from graphc.codegen.operand import Operand
 from graphc.codegen.place import Place, Span, lane_mask, shifted
+from graphc.codegen.values import Value, constant, index
 from graphc.ir.types import DType
 
 

@@ -10,12 +10,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.codegen.contraction import scratch_bytes
-from graphc.codegen.emit import POINTER, Value
 from graphc.codegen.evaluate import Buffer
 from graphc.codegen.loop_nest import LoopNest, build_loop_nest
 from graphc.codegen.operand import Contraction, matmul_contraction
 from graphc.codegen.target import Target
 from graphc.codegen.tiling import ContractionSchedule, schedule_contraction
+from graphc.codegen.values import POINTER, Value
 from graphc.ir.graph import Graph, KernelGroup, Node
 from graphc.ir.op import Family
 from graphc.ir.passes.inline import is_stored_source, is_view

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphc.codegen import vector_math
-from graphc.codegen.emit import FAST_CONTRACT, Function, Value, constant
+from graphc.codegen.emit import FAST_CONTRACT, Function
+from graphc.codegen.values import Value, constant
 from graphc.ir.scalar import Comparison
 from graphc.ir.types import DType, bool_
 

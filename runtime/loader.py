@@ -1,7 +1,8 @@
 """Object code into memory.
 
-Owns `check_target`, `check_python` and `LoadedCode`. Imports llvmlite.binding, and that only when something is
-loaded. Invariant: nothing is linked before the object is known to be made for this machine.
+Owns `check_target`, `check_python` and `LoadedCode`. Imports llvmlite.binding, and that only when
+something is loaded. Invariant: nothing is linked before the object is known to be made for this
+machine.
 """
 
 from __future__ import annotations

@@ -18,11 +18,7 @@ import pytest
 
 from graphc.ir.ops import OPS
 from graphc.ir.scalar import Comparison
-
-ROOT = Path(__file__).parents[1]
-
-ROOMS = {"ir": "graphc.ir", "codegen": "graphc.codegen", "runtime": "graphc.runtime"}
-"""The folders beside graphc/ and the packages that they are."""
+from tests.rooms import ROOMS, ROOT, module_name, sources
 
 MAY_IMPORT = {
     "ir": ("numpy", "networkx", "graphc.ir"),
@@ -91,18 +87,8 @@ class Module:
                 yield from ((name, node.lineno) for name in modules)
 
 
-def _sources() -> list[Module]:
-    paths = [path for room in MAY_IMPORT for path in sorted((ROOT / room).rglob("*.py"))]
-    return [Module(path.relative_to(ROOT).as_posix()) for path in paths]
-
-
-def _module_name(path: str) -> str:
-    parts = path.removesuffix(".py").removesuffix("/__init__").split("/")
-    return ".".join([ROOMS.get(parts[0], parts[0]), *parts[1:]])
-
-
-MODULES = _sources()
-KNOWN = {_module_name(module.path) for module in MODULES}
+MODULES = [Module(path.as_posix()) for path in sources()]
+KNOWN = {module_name(Path(module.path)) for module in MODULES}
 
 every_module = pytest.mark.parametrize("module", MODULES, ids=[each.path for each in MODULES])
 
@@ -112,7 +98,7 @@ def is_within(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def test_every_room_is_there() -> None:
-    assert {module.room for module in MODULES} == set(MAY_IMPORT)
+    assert {module.room for module in MODULES} == set(ROOMS) == set(MAY_IMPORT)
     assert len(MODULES) > 100
 
 

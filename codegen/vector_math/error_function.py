@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphc.codegen.emit import Value
+from graphc.codegen.values import Value
 from graphc.codegen.vector_math.number import Number, blend, polynomial
 from graphc.ir.types import float32, float64
 

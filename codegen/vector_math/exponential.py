@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import e, log2
 from typing import TYPE_CHECKING
 
-from graphc.codegen.emit import Value
+from graphc.codegen.values import Value
 from graphc.codegen.vector_math.number import Number, blend, polynomial, power_of_two
 from graphc.ir.types import float32, float64
 

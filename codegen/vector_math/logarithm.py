@@ -14,7 +14,7 @@ from __future__ import annotations
 from math import inf, nan
 from typing import TYPE_CHECKING
 
-from graphc.codegen.emit import Value
+from graphc.codegen.values import Value
 from graphc.codegen.vector_math.number import Number, polynomial, power_of_two, small_integer
 from graphc.ir.types import float32, float64
 

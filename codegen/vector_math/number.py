@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from graphc.codegen.emit import Value
+from graphc.codegen.values import Value
 from graphc.ir.types import DType, float32, float64, int32, int64
 
 if TYPE_CHECKING:

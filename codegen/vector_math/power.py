@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import inf, log, nan
 from typing import TYPE_CHECKING
 
-from graphc.codegen.emit import Value
+from graphc.codegen.values import Value
 from graphc.codegen.vector_math.double_number import DoubleNumber, sum_ordered
 from graphc.codegen.vector_math.exponential import expm1_reduced, one_plus_scaled
 from graphc.codegen.vector_math.logarithm import split_any

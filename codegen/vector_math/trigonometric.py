@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from graphc.codegen.emit import POINTER, Module, Value, constant, literal
+from graphc.codegen.emit import Module
+from graphc.codegen.values import POINTER, Value, constant, literal
 from graphc.codegen.vector_math.double_number import two_sum
 from graphc.codegen.vector_math.number import Number, polynomial, rounded
 from graphc.ir.types import bool_, float32, float64

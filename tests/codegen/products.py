@@ -17,11 +17,12 @@ from numpy.testing import assert_allclose
 
 from graphc.codegen.backend import compile_text, target_machine
 from graphc.codegen.contraction import emit_contraction, scratch_bytes
-from graphc.codegen.emit import POINTER, Module, Value
+from graphc.codegen.emit import Module
 from graphc.codegen.evaluate import Buffer
 from graphc.codegen.operand import matmul_contraction
 from graphc.codegen.target import Target, host_target
 from graphc.codegen.tiling import ContractionSchedule, schedule_contraction
+from graphc.codegen.values import POINTER, Value
 from graphc.ir.build import ops
 from graphc.ir.graph import Node
 from graphc.ir.types import DType, Shape, float32, float64, row_major_strides

@@ -10,11 +10,12 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from graphc.codegen.contraction import emit_contraction, scratch_bytes
-from graphc.codegen.emit import POINTER, Module, Value
+from graphc.codegen.emit import Module
 from graphc.codegen.evaluate import Buffer
 from graphc.codegen.operand import Contraction, matmul_contraction
 from graphc.codegen.target import Target
 from graphc.codegen.tiling import ContractionSchedule, best_tile, schedule_contraction
+from graphc.codegen.values import POINTER, Value
 from graphc.ir.build import ops, scalar
 from graphc.ir.graph import Node
 from graphc.ir.types import (

@@ -61,9 +61,7 @@ def test_the_walk_stops_at_the_boundary() -> None:
 
 def test_users_count_every_use() -> None:
     graph = chain()
-    users = {
-        node.name: [user.name for user in users] for node, users in graph.users().items()
-    }
+    users = {node.name: [user.name for user in users] for node, users in graph.users().items()}
     assert users == {"x": ["h"], "w": ["h", "w_new"], "h": ["y", "w_new"], "y": [], "w_new": []}
     square = ops.mul(graph.inputs[0], graph.inputs[0])
     doubled = Graph("g", graph.inputs, (), (square,), ("y",))

@@ -211,7 +211,7 @@ def test_arbitrary_text_raises_nothing_else(text: str) -> None:
 
 PIECES = [
     *sorted(set(GOOD.split())),
-    *"(){}[],:=%@#\"\\\n-",
+    *'(){}[],:=%@#"\\\n-',
     *("->", "%0", "nan", "-inf", "1e999", "-1", "f32[", "f64[0]", "9" * 30),
 ]
 

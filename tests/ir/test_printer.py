@@ -166,9 +166,7 @@ def test_comments_carry_place_and_rule(
 
 
 @given(st.text(), st.text(), st.text(), st.integers(0, 10**6), st.text())
-def test_any_comment_reads_back(
-    rule: str, primal: str, file: str, line: int, reason: str
-) -> None:
+def test_any_comment_reads_back(rule: str, primal: str, file: str, line: int, reason: str) -> None:
     with provenance(Location(file, line), Origin(rule, primal)):
         y = ops.tanh(placeholder("x"))
     read_back(replace(closed(y), stage="fused", kernels=(KernelGroup("k0", "map", (y,), reason),)))
@@ -226,9 +224,7 @@ def test_any_constant_reads_back_to_the_bit(array: Array) -> None:
 
 def test_defaults_are_left_out_but_negative_zero_is_not() -> None:
     x = placeholder("x", (2,))
-    pads = [
-        ops.pad(x, low=(1,), high=(0,), value=value) for value in (0, 0.0, -0.0, math.nan, 1.5)
-    ]
+    pads = [ops.pad(x, low=(1,), high=(0,), value=value) for value in (0, 0.0, -0.0, math.nan, 1.5)]
     graph = closed(ops.sum(x, axes=(0,)), *pads)
     shown = [line.partition(" : ")[0].partition(" = ")[2].strip() for line in body(graph)[-6:]]
     assert shown == [
@@ -259,7 +255,9 @@ def fused() -> Graph:
 
 
 def test_kernels_are_blocks() -> None:
-    assert print_graph(fused()) == """\
+    assert (
+        print_graph(fused())
+        == """\
 graph @step(%x: f32[2,3], param %w: f32[3]) -> (%y: f32[3,3]) updates (%w = %scaled) stage=fused {
   kernel @k0 reduce {
     %total = sum %x {axes = [0]}  : f32[3]
@@ -275,6 +273,7 @@ graph @step(%x: f32[2,3], param %w: f32[3]) -> (%y: f32[3,3]) updates (%w = %sca
   }
 }
 """
+    )
     read_back(fused())
 
 

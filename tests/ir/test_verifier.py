@@ -65,7 +65,11 @@ BROKEN: dict[str, Callable[[], Graph]] = {
         "g", (X,), (W,), (retyped(H, TensorType(float64, (2, 3))),), ("h",)
     ),
     "%y is ill-typed: sum along axis 7": lambda: Graph(
-        "g", (X,), (W,), (replace(Y, attrs=replace(Y.attrs, axes=(7,))),), ("y",)  # type: ignore[call-arg]
+        "g",
+        (X,),
+        (W,),
+        (replace(Y, attrs=replace(Y.attrs, axes=(7,))),),
+        ("y",),  # type: ignore[call-arg]
     ),
     "%t has ReductionAttrs, expected Attrs": lambda: Graph(
         "g", (X,), (), (replace(ops.tanh(X, name="t"), attrs=Y.attrs),), ("t",)
