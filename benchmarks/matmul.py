@@ -29,8 +29,8 @@ from threadpoolctl import threadpool_limits
 
 from graphc.codegen.backend import compile_text, target_machine
 from graphc.codegen.contraction import emit_contraction, scratch_bytes
+from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Module
-from graphc.codegen.evaluate import Buffer
 from graphc.codegen.operand import matmul_contraction
 from graphc.codegen.target import host_target
 from graphc.codegen.tiling import ContractionSchedule, schedule_contraction

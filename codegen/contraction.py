@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Function
-from graphc.codegen.evaluate import Buffer
 from graphc.codegen.inner_product import sum_columns
 from graphc.codegen.microkernel import Side, Tile, TileShape, TileSum, store_tile
 from graphc.codegen.operand import Contraction, strided_access, varies_along

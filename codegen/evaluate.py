@@ -4,16 +4,17 @@ Owns `Evaluator`: given a node and the index at which it is wanted, it writes th
 arithmetic that compute it there, for one element or a vector of neighbours, following access maps
 through the ops that only move data. Imports `ir` and the emitter. Invariants: a load reads only
 elements whose lane is active and whose index is in bounds; nothing recurses; what does not vary
-in a loop is written where it is first needed, and LLVM moves it out.
+in a loop is written ahead of it, by the emitter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import cast
 
+from graphc.codegen.coordinates import Axis, Buffer, Index, Indices
 from graphc.codegen.emit import Function
 from graphc.codegen.scalars import VectorScalars
 from graphc.codegen.values import Value, constant, index
@@ -23,66 +24,6 @@ from graphc.ir.graph import Node
 from graphc.ir.op import AccessMap, Family, Indirect
 from graphc.ir.scalar import Comparison
 from graphc.ir.types import Shape, bool_, int64, uint64
-
-
-@dataclass(frozen=True, eq=False)
-class Axis:
-    """A named loop axis of a kernel. Axes compare by identity."""
-
-    name: str
-    extent: int
-    reduced: bool = False
-
-
-@dataclass(frozen=True)
-class Index:
-    """A coordinate: `offset` + the sum of `scale` * axis, + a number computed at run time."""
-
-    terms: tuple[tuple[Axis, int], ...] = ()
-    offset: int = 0
-    dynamic: tuple[tuple[Value, int], ...] = ()
-
-    def affine(self, scale: int, offset: int) -> Index:
-        """`scale` * self + `offset`."""
-        return Index(
-            tuple((axis, factor * scale) for axis, factor in self.terms),
-            self.offset * scale + offset,
-            tuple((value, factor * scale) for value, factor in self.dynamic),
-        )
-
-    def shifted(self, axis: Axis, by: int) -> Index:
-        """The coordinate when `axis` is further by a constant."""
-        factor = sum(f for a, f in self.terms if a is axis)
-        return self.affine(1, factor * by) if factor else self
-
-    def bounds(self) -> tuple[int, int]:
-        """Smallest and largest value over the whole axes (without the dynamic part)."""
-        low = high = self.offset
-        for axis, factor in self.terms:
-            reach = factor * (axis.extent - 1)
-            low, high = low + min(reach, 0), high + max(reach, 0)
-        return low, high
-
-
-Indices = tuple[Index, ...]
-
-
-def indices_of(axes: Sequence[Axis]) -> Indices:
-    """The coordinates of a point of the space that `axes` span."""
-    return tuple(Index(((axis, 1),)) for axis in axes)
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """A stored tensor: its address and, for each of its axes, the stride in elements.
-
-    `written` says that the kernel being emitted writes it, too.
-    """
-
-    address: Value
-    strides: tuple[int, ...]
-    written: bool = False
-
 
 Key = tuple[Node, Indices, "Value | None"]
 """A value wanted: the node, where, and which lanes are active (None: all)."""

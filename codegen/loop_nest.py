@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
-from graphc.codegen.evaluate import Axis, Index, Indices
+from graphc.codegen.coordinates import Axis, Index, Indices
 from graphc.codegen.target import Target
 from graphc.ir.access import broadcast_map, compose, operand_maps
 from graphc.ir.domain import Domain

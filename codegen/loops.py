@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Function
-from graphc.codegen.evaluate import Buffer, Evaluator
+from graphc.codegen.evaluate import Evaluator
 from graphc.codegen.loop_nest import LoopNest, Sweep
 from graphc.codegen.values import Value, constant, first_lanes, index
 from graphc.ir.graph import Node

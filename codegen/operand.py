@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.codegen.evaluate import Axis, Buffer, Index, Indices, indices_of
+from graphc.codegen.coordinates import Axis, Buffer, Index, Indices, indices_of
 from graphc.codegen.place import Place
 from graphc.codegen.values import Value, index
 from graphc.ir.access import operand_maps

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from graphc.codegen.coordinates import Axis, Buffer, Indices
 from graphc.codegen.emit import Function
-from graphc.codegen.evaluate import Axis, Buffer, Evaluator, Indices
+from graphc.codegen.evaluate import Evaluator
 from graphc.codegen.values import Value, index
 from graphc.ir.graph import Node
 from graphc.ir.types import bool_

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.codegen.contraction import scratch_bytes
-from graphc.codegen.evaluate import Buffer
+from graphc.codegen.coordinates import Buffer
 from graphc.codegen.loop_nest import LoopNest, build_loop_nest
 from graphc.codegen.operand import Contraction, matmul_contraction
 from graphc.codegen.target import Target

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from graphc.codegen.evaluate import Buffer
+from graphc.codegen.coordinates import Buffer
 from graphc.codegen.operand import Contraction, neighbours_along, strided_access
 from graphc.codegen.target import Target
 from graphc.ir.graph import Node

@@ -17,8 +17,8 @@ from numpy.testing import assert_allclose
 
 from graphc.codegen.backend import compile_text, target_machine
 from graphc.codegen.contraction import emit_contraction, scratch_bytes
+from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Module
-from graphc.codegen.evaluate import Buffer
 from graphc.codegen.operand import matmul_contraction
 from graphc.codegen.target import Target, host_target
 from graphc.codegen.tiling import ContractionSchedule, schedule_contraction

@@ -10,8 +10,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from graphc.codegen.contraction import emit_contraction, scratch_bytes
+from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Module
-from graphc.codegen.evaluate import Buffer
 from graphc.codegen.operand import Contraction, matmul_contraction
 from graphc.codegen.target import Target
 from graphc.codegen.tiling import ContractionSchedule, best_tile, schedule_contraction

@@ -1,0 +1,71 @@
+"""Loop axes, coordinates on them, and tensors in memory.
+
+Owns `Axis`, `Index` and `Buffer`. Imports `codegen.values`. Invariant: all are values; a coordinate
+says how it moves with each axis, whatever code will stand on that axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphc.codegen.values import Value
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """A named loop axis of a kernel. Axes compare by identity."""
+
+    name: str
+    extent: int
+    reduced: bool = False
+
+
+@dataclass(frozen=True)
+class Index:
+    """A coordinate: `offset` + the sum of `scale` * axis, + a number computed at run time."""
+
+    terms: tuple[tuple[Axis, int], ...] = ()
+    offset: int = 0
+    dynamic: tuple[tuple[Value, int], ...] = ()
+
+    def affine(self, scale: int, offset: int) -> Index:
+        """`scale` * self + `offset`."""
+        return Index(
+            tuple((axis, factor * scale) for axis, factor in self.terms),
+            self.offset * scale + offset,
+            tuple((value, factor * scale) for value, factor in self.dynamic),
+        )
+
+    def shifted(self, axis: Axis, by: int) -> Index:
+        """The coordinate when `axis` is further by a constant."""
+        factor = sum(f for a, f in self.terms if a is axis)
+        return self.affine(1, factor * by) if factor else self
+
+    def bounds(self) -> tuple[int, int]:
+        """Smallest and largest value over the whole axes (without the dynamic part)."""
+        low = high = self.offset
+        for axis, factor in self.terms:
+            reach = factor * (axis.extent - 1)
+            low, high = low + min(reach, 0), high + max(reach, 0)
+        return low, high
+
+
+Indices = tuple[Index, ...]
+
+
+def indices_of(axes: Sequence[Axis]) -> Indices:
+    """The coordinates of a point of the space that `axes` span."""
+    return tuple(Index(((axis, 1),)) for axis in axes)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A stored tensor: its address and, for each of its axes, the stride in elements.
+
+    `written` says that the kernel being emitted writes it, too.
+    """
+
+    address: Value
+    strides: tuple[int, ...]
+    written: bool = False
