@@ -47,12 +47,6 @@ RULE_MODULES = (
 MOST_LINES, MOST_BODY_LINES = 400, 40
 """Lines of a file, and lines of a function without its signature and docstring."""
 
-LONGER_FILES = {
-    "codegen/emit.py": "the one writer of LLVM instructions: many methods of a few lines each",
-    "codegen/evaluate.py": "one walk over nodes with a stack, which its methods share",
-}
-"""Files that may be longer, each with the reason."""
-
 OP_NAMES = OPS.keys() - get_args(Comparison)
 """Names that say an op. Comparisons are words of the scalar language, too."""
 
@@ -192,10 +186,7 @@ def test_a_shadow_registry_is_found(code: str) -> None:
 @every_module
 def test_files_and_functions_are_short(module: Module) -> None:
     lines = len(module.text.splitlines())
-    if module.path in LONGER_FILES:
-        assert lines > MOST_LINES, f"{module.path} is short now: take it off LONGER_FILES"
-    else:
-        assert lines <= MOST_LINES, f"{module.path} has {lines} lines"
+    assert lines <= MOST_LINES, f"{module.path} has {lines} lines"
     for node in ast.walk(module.tree):
         if isinstance(node, ast.FunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body

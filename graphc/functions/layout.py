@@ -136,5 +136,6 @@ def pad(
             help="give a number, one pair, or one pair for each axis",
         ) from None
     low, high = (tuple(int(width) for width in widths[:, side]) for side in (0, 1))
-    value = constant_values if node.dtype.is_float else int(constant_values)
+    number = np.asarray(constant_values).item()
+    value = number if node.dtype.is_float else int(number)
     return Tensor(ops.pad(node, low=low, high=high, value=value))

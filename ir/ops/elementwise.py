@@ -104,7 +104,7 @@ neg = elementwise(
 def _pow_partials(z: Expression, x: Expression, y: Expression) -> Sequence[Partial]:
     positive = x.gt(0)
     # 0 to the power -1 must not be in reach of a further derivative, which would be 0 * inf.
-    smallest = float(np.finfo(x.node.dtype.numpy).tiny)
+    smallest = float(np.finfo(str(x.node.dtype.numpy)).tiny)
     base = y.eq(0).where(x.abs().gt(smallest).where(x, 1), x)
     by_base = y * base.pow(y - 1)
     by_exponent = positive.where(positive.where(x, 1).log() * z, 0)

@@ -108,10 +108,12 @@ def _accumulate(found: dict[Node, Node], node: Node, contribution: Node) -> None
 
 
 def _origin(node: Node, i: int) -> Origin:
-    """`d/d%h of tanh`; an unnamed operand goes by its name in the op's record."""
+    """`d/d%h of tanh`; an unnamed operand goes by its name in the op's record, as in `d/dx of
+    tanh`."""
     names = node.op.operands
-    name = node.operands[i].name or names[min(i, len(names) - 1)].lstrip("*")
-    return Origin(f"d/d%{name} of {node.op.name}", node.name)
+    name = node.operands[i].name
+    operand = f"%{name}" if name else names[min(i, len(names) - 1)].lstrip("*")
+    return Origin(f"d/d{operand} of {node.op.name}", node.name)
 
 
 def _check_type(node: Node, expected: Node, what: str) -> None:

@@ -12,6 +12,8 @@ import pytest
 import graphc as gc
 from graphc.ir.op import Family
 from graphc.ir.ops import OPS
+from graphc.ir.parser import parse_graph
+from graphc.ir.printer import print_graph
 from graphc.registry import BY_NUMPY, FUNCTIONS
 
 SHAPED: dict[str, Callable[[Any, Any], Any]] = {
@@ -273,3 +275,9 @@ def test_names_of_the_package() -> None:
     assert {"exp", "softmax", "compile", "nn", "float32"} <= set(dir(gc))
     with pytest.raises(AttributeError, match="did you mean tanh"):
         getattr(gc, "tahn")  # noqa: B009  mypy would know that there is none
+
+
+def test_a_pad_with_a_numpy_number_reads_back_as_it_was_printed() -> None:
+    x = gc.input("x", (3,))
+    graph = gc.build_graph([x], gc.pad(x, 1, constant_values=np.float32(0.5)))
+    assert parse_graph(print_graph(graph)) == graph

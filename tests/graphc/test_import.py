@@ -7,6 +7,7 @@ import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import graphc as gc
 
@@ -58,7 +59,7 @@ def test_module_imported_first_works() -> None:
 
 
 def test_every_error_class_is_in_errors() -> None:
-    def family(kind: type) -> set[type]:
+    def family(kind: type[Any]) -> set[type[Any]]:
         return {kind}.union(*(family(child) for child in kind.__subclasses__()))
 
     for kind in family(gc.errors.GraphError) | family(gc.errors.CodedError):

@@ -68,8 +68,8 @@ BROKEN: dict[str, Callable[[], Graph]] = {
         "g",
         (X,),
         (W,),
-        (replace(Y, attrs=replace(Y.attrs, axes=(7,))),),
-        ("y",),  # type: ignore[call-arg]
+        (replace(Y, attrs=replace(Y.attrs, axes=(7,))),),  # type: ignore[call-arg]
+        ("y",),
     ),
     "%t has ReductionAttrs, expected Attrs": lambda: Graph(
         "g", (X,), (), (replace(ops.tanh(X, name="t"), attrs=Y.attrs),), ("t",)

@@ -232,7 +232,7 @@ def test_unnamed_operands_go_by_their_role() -> None:
     x = symbol("x")
     y = ops.div(ops.exp(x.node), ops.sin(x.node))
     origins = {node.origin for node in topological(gradients(Expression(y), [x])) if node.origin}
-    assert {origin.rule for origin in origins} >= {"d/d%x of div", "d/d%y of div"}
+    assert {origin.rule for origin in origins} >= {"d/dx of div", "d/dy of div"}
 
 
 def test_seeds_and_shared_adjoints_keep_their_names() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -113,6 +114,18 @@ def test_a_kernel_holds_a_bounded_number_of_nodes() -> None:
     assert all(len(kernel.nodes) <= MAX_NODES for kernel in graph.kernels)
 
 
+STEPS: list[Callable[[Node, Node, int], Node]] = [
+    lambda a, b, i: ops.mul(a, b),
+    lambda a, b, i: ops.tanh(a),
+    lambda a, b, i: ops.sub(a, ops.max(b, axes=(i,), keepdims=True)),
+    lambda a, b, i: ops.add(a, ops.sum(b, axes=(i,))),
+    lambda a, b, i: ops.matmul(a, b),
+    lambda a, b, i: ops.transpose(a, perm=(1, 0)),
+    lambda a, b, i: ops.reshape(ops.reshape(a, shape=(4, 9)), shape=(6, 6)),
+    lambda a, b, i: ops.where(ops.gt(a, b), a, ops.exp(b)),
+]
+
+
 def random_graph(seed: int) -> Graph:
     """Square matrices under elementwise ops, reductions, products and moves, all shared freely."""
     rng = random.Random(seed)
@@ -120,21 +133,7 @@ def random_graph(seed: int) -> Graph:
     made = [x, w]
     for _ in range(rng.randrange(1, 25)):
         one, other = rng.choice(made), rng.choice(made)
-        axis = rng.randrange(2)
-        made.append(
-            rng.choice(
-                [
-                    lambda a, b, i: ops.mul(a, b),
-                    lambda a, b, i: ops.tanh(a),
-                    lambda a, b, i: ops.sub(a, ops.max(b, axes=(i,), keepdims=True)),
-                    lambda a, b, i: ops.add(a, ops.sum(b, axes=(i,))),
-                    lambda a, b, i: ops.matmul(a, b),
-                    lambda a, b, i: ops.transpose(a, perm=(1, 0)),
-                    lambda a, b, i: ops.reshape(ops.reshape(a, shape=(4, 9)), shape=(6, 6)),
-                    lambda a, b, i: ops.where(ops.gt(a, b), a, ops.exp(b)),
-                ]
-            )(one, other, axis)
-        )
+        made.append(rng.choice(STEPS)(one, other, rng.randrange(2)))
     outputs = tuple(rng.choice(made) for _ in range(3))
     update = Update(w, rng.choice(made))
     return Graph("g", (x,), (w,), outputs, ("a", "b", "c"), (update,))
