@@ -25,9 +25,10 @@ from graphc.codegen.packing import (
     pack_transposed,
 )
 from graphc.codegen.place import Place, Span, spans
-from graphc.codegen.tiling import LINE_BYTES, ContractionSchedule
+from graphc.codegen.tiling import ContractionSchedule
 from graphc.codegen.values import Value, constant, index
 from graphc.ir.graph import Node
+from graphc.ir.passes.plan_memory import aligned
 from graphc.ir.types import int8
 
 
@@ -102,7 +103,7 @@ class ScratchLayout:
         for part, elements in sizes.items():
             offsets[part] = total
             if contraction.node.type.size:
-                total += -(-elements * contraction.dtype.bytes // LINE_BYTES) * LINE_BYTES
+                total += aligned(elements * contraction.dtype.bytes)
         return ScratchLayout(
             **offsets,
             total=total,

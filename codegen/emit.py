@@ -131,6 +131,16 @@ class Function(Writer):
     def extract(self, x: Value, lane: int) -> Value:
         return self.pure(f"extractelement {x.typed}, i64 {lane}", x.dtype, 1, x)
 
+    def any_lane(self, mask: Value) -> Value:
+        """Whether any lane of a mask is set; a constant mask is one of first lanes, and so has."""
+        if mask.lanes == 1:
+            return mask
+        if is_number(mask):
+            return constant(True, bool_)
+        symbol = f"llvm.vector.reduce.or.{_intrinsic_suffix(bool_, mask.lanes)}"
+        self.module.declare(f"declare i1 @{symbol}({mask.type})")
+        return self.pure(f"call i1 @{symbol}({mask.typed})", bool_, 1, mask)
+
     def lane_numbers(self, lanes: int) -> Value:
         """The i64 vector 0, 1, 2, ..."""
         return Value(f"<{', '.join(f'i64 {i}' for i in range(lanes))}>", int64, lanes)

@@ -339,13 +339,12 @@ class Evaluator:
             active = function.splat(mask, self.lanes)
             return function.load_masked(address, node.dtype, active, read_only=read_only)
         where = self._along_lanes(base, step)
-        if where.lanes == 1 and (mask is None or mask.lanes == 1):
+        if where.lanes == 1:
             if mask is not None:
-                # An inactive element is read from the start of the buffer, which is not empty.
-                where = function.select(mask, where, index(0))
+                # Inactive, it is read from the start of the buffer, which is not empty.
+                where = function.select(function.any_lane(mask), where, index(0))
             address = function.offset(buffer.address, node.dtype, where)
             return function.load(address, node.dtype, read_only=read_only)
-        where = function.splat(where, self.lanes)
         addresses = function.offset(buffer.address, node.dtype, where)
         active = function.splat(mask or constant(True, bool_), self.lanes)
         return function.gather(addresses, node.dtype, active, read_only=read_only)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from graphc.ir.access import operand_maps
 from graphc.ir.build import cast, ops, scalar
 from graphc.ir.graph import Graph, Node
@@ -49,7 +51,7 @@ def _behind_moves(node: Node) -> Node:
         (operand,) = node.operands
         moved = node.op.family is Family.LAYOUT and node.op.fill is None
         if node.op is ops.cast and operand.dtype.is_integer:
-            moved = True
+            moved = np.can_cast(operand.dtype.numpy, node.dtype.numpy, "safe")
         if not moved or node.type.size < operand.type.size:
             break
         node = operand

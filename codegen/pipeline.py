@@ -28,7 +28,7 @@ from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.plan_memory import MemoryPlan, plan_memory
 from graphc.ir.passes.simplify import simplify
 from graphc.ir.passes.stabilize import stabilize
-from graphc.ir.passes.sweep import sweep
+from graphc.ir.passes.take_while_sweeping import take_while_sweeping
 from graphc.ir.verifier import verify
 from graphc.runtime.artifact import Argument, Artifact, Guard, Manifest, Structure, TargetRecord
 
@@ -36,7 +36,7 @@ Pass = Callable[[Graph], Graph]
 
 PIPELINE: tuple[tuple[str, tuple[Pass, ...]], ...] = (
     ("simplified", (stabilize, simplify)),
-    ("fused", (sweep, fuse)),
+    ("fused", (take_while_sweeping, fuse)),
 )
 """The stages after the declared graph, each with the passes that lead to it, in order."""
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from graphc.codegen.coordinates import Axis, Buffer, Indices
 from graphc.codegen.emit import Function
 from graphc.codegen.evaluate import Evaluator
-from graphc.codegen.values import Value, index
+from graphc.codegen.values import Value, first_lanes, index
 from graphc.ir.graph import Node
-from graphc.ir.types import bool_
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,4 @@ def lane_mask(active: int, lanes: int) -> Value | None:
     >>> lane_mask(1, 2).typed
     '<2 x i1> <i1 true, i1 false>'
     """
-    if active >= lanes:
-        return None
-    flags = ", ".join(f"i1 {'true' if lane < active else 'false'}" for lane in range(lanes))
-    return Value(f"<{flags}>", bool_, lanes)
+    return None if active >= lanes else first_lanes(active, lanes)

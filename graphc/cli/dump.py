@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -39,11 +40,22 @@ def run(options: argparse.Namespace) -> None:
     text_file = options.program.endswith(".gir")
     graph = find_graph(options.program, options.constants if text_file else None)
     if options.constants and not text_file:
-        np.savez(options.constants, **graph_constants(graph))  # type: ignore[arg-type]
+        _write_constants(options.constants, graph)
     try:
         sys.stdout.write(_rendered(graph, options.stage, options.format))
     except (GraphError, StageError) as error:
         raise CommandError(str(error)) from None
+
+
+def _write_constants(path: str, graph: Graph) -> None:
+    """The arrays that the text of any stage names: the passes make new ones."""
+    arrays: dict[str, Any] = {}
+    for stage in run_passes(graph).values():
+        arrays.update(graph_constants(stage))
+    try:
+        np.savez(path, **arrays)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error}") from None
 
 
 def _check_format(stage: str, form: str) -> None:

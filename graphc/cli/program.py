@@ -10,6 +10,7 @@ import contextlib
 import runpy
 import sys
 import traceback
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,17 +54,21 @@ def _split(program: str) -> tuple[Path, str]:
 
 
 def _from_text(path: Path, constants: str | None) -> Graph:
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    arrays = _stored_arrays(constants) if constants else {}
     try:
-        text = path.read_text(encoding="utf-8")
-        if constants:
-            with np.load(constants) as stored:
-                arrays = dict(stored)
-        return parse_graph(text, arrays, str(path))
+        return parse_graph(path.read_text(encoding="utf-8"), arrays, str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"cannot read {path}: {error}") from None
     except ParseError as error:
         raise CommandError(str(error)) from None
+
+
+def _stored_arrays(path: str) -> dict[str, np.ndarray[Any, Any]]:
+    try:
+        with np.lib.npyio.NpzFile(path) as stored:
+            return dict(stored)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise CommandError(f"cannot read the arrays in {path}: {error}") from None
 
 
 def _run(path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from graphc.demo import program as demonstration
 from graphc.demo.numpy_step import NumpyStep
 from graphc.ir.parser import parse_graph
 from graphc.ir.printer import print_graph
-from graphc.stages import STAGES
+from graphc.stages import GRAPH_STAGES, STAGES
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,6 +114,26 @@ def test_large_constants_travel_beside_the_text(tmp_path: Path, capsys: Any) -> 
     assert capsys.readouterr().out == written
     assert "constant" in failure(capsys, "dump", str(text))
     assert "cannot read" in failure(capsys, "dump", str(text), "--constants", "missing.npz")
+    assert "cannot read" in failure(capsys, "dump", str(text), "--constants", str(text))
+    nowhere = str(tmp_path / "missing" / "arrays.npz")
+    assert "cannot write" in failure(capsys, "dump", str(program), "--constants", nowhere)
+
+
+@pytest.mark.parametrize("stage", GRAPH_STAGES)
+def test_constants_that_the_passes_made_travel_too(
+    stage: str, tmp_path: Path, capsys: Any
+) -> None:
+    program, text, arrays = (tmp_path / name for name in ("p.py", "p.gir", "arrays.npz"))
+    program.write_text(
+        "import numpy as np\nimport graphc as gc\nx = gc.input('x', (20, 3))\n"
+        "table = gc.const(np.arange(60).reshape(3, 20))\n"
+        "step = gc.compile([x], (x + table.T).sum())\n"
+    )
+    main(["dump", str(program), "--stage", stage, "--constants", str(arrays)])
+    written = capsys.readouterr().out
+    text.write_text(written)
+    main(["dump", str(text), "--stage", stage, "--constants", str(arrays)])
+    assert capsys.readouterr().out == written
 
 
 class TestRefusals:

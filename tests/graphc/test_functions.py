@@ -279,5 +279,5 @@ def test_names_of_the_package() -> None:
 
 def test_a_pad_with_a_numpy_number_reads_back_as_it_was_printed() -> None:
     x = gc.input("x", (3,))
-    graph = gc.build_graph([x], gc.pad(x, 1, constant_values=np.float32(0.5)))
+    graph = gc.build_graph([x], gc.pad(x, 1, constant_values=np.float64(0.5)))
     assert parse_graph(print_graph(graph)) == graph

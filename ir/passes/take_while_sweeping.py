@@ -1,6 +1,6 @@
 """Take elements out of computed rows while the rows are swept.
 
-Owns `sweep`. An element taken from a value that a row kernel computes would force the whole value
+Owns `take_while_sweeping`. An element taken from a value that a row kernel computes would force the whole value
 into memory, for a kernel of its own to pick from. Where the value comes of a reduction along the
 same axis, each row is swept anyway, so the element is the maximum of the row with all others at
 the lowest number: it comes out as it is, NaN and the sign of zero included. Imports `ir` only.
@@ -20,7 +20,7 @@ MAX_NODES = 32
 """Most elementwise nodes looked through for the reduction that a value comes of."""
 
 
-def sweep(graph: Graph) -> Graph:
+def take_while_sweeping(graph: Graph) -> Graph:
     """Replace takes of one element from rows that are being swept."""
 
     def visit(node: Node, operands: tuple[Node, ...]) -> Node:
