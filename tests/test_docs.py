@@ -42,6 +42,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 _FENCE = re.compile(r"^```(?P<mark>\S.*?)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_PATH = re.compile(r"(?:graphc|ir|codegen|runtime|tests|examples|benchmarks)/[\w/]+\.\w+\b")
 _LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#]+)[^)]*\)")
 
 
@@ -176,6 +177,12 @@ def test_page(path: Path, bless: bool, tmp_path: Path, monkeypatch: pytest.Monke
 def test_links_lead_somewhere(path: Path) -> None:
     for match in _LINK.finditer(path.read_text(encoding="utf-8")):
         assert (path.parent / match["file"]).exists(), f"{path.name} links to {match['file']}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=[path.stem for path in PAGES])
+def test_files_spoken_of_are_there(path: Path) -> None:
+    for file in set(_PATH.findall(path.read_text(encoding="utf-8"))):
+        assert (ROOT / file).exists(), f"{path.name} speaks of {file}"
 
 
 def test_index_leads_to_every_page() -> None:

@@ -34,6 +34,13 @@ class ConstantAttrs(Attrs):
     value: ConstantValue
 
 
+MOST_AXES = 32
+"""As many as NumPy broadcasts."""
+
+MOST_BYTES = 2**63 - 1
+"""What an i64 counts."""
+
+
 @dataclass(frozen=True)
 class IotaAttrs(Attrs):
     """`shape` and `dtype` of the result, and the `axis` along which it counts."""
@@ -47,6 +54,10 @@ def _declared_type(types: Sequence[TensorType], attrs: TypeAttrs) -> TensorType:
     for size in attrs.type.shape:
         if size < 0:
             raise ShapeError(f"{attrs.type} has a negative size")
+    if attrs.type.rank > MOST_AXES:
+        raise ShapeError(f"{attrs.type} has {attrs.type.rank} axes, more than {MOST_AXES}")
+    if attrs.type.bytes > MOST_BYTES:
+        raise ShapeError(f"{attrs.type} has {attrs.type.bytes} bytes, more than memory can address")
     return attrs.type
 
 

@@ -214,6 +214,12 @@ _SIGMOID_RULES = [
         "mul(y, sigmoid(x))",
         "x:f32[3] y:f32[3]",
     ),
+    _stable(
+        "div-by-negative-logistic",
+        "div(y, add(1, exp(x)))",
+        "mul(y, sigmoid(neg(x)))",
+        "x:f32[3] y:f32[3]",
+    ),
     _stable("one-minus-sigmoid", "sub(1, sigmoid(x))", "sigmoid(neg(x))", "x:f32[3]"),
     _stable(
         "tanh-by-hand",

@@ -1,10 +1,10 @@
 """Take elements out of computed rows while the rows are swept.
 
-Owns `take_while_sweeping`. An element taken from a value that a row kernel computes would force the whole value
-into memory, for a kernel of its own to pick from. Where the value comes of a reduction along the
-same axis, each row is swept anyway, so the element is the maximum of the row with all others at
-the lowest number: it comes out as it is, NaN and the sign of zero included. Imports `ir` only.
-Invariant: indices outside the axis are clamped as `take_along_axis` says.
+Owns `take_while_sweeping`. An element taken from a value that a row kernel computes would force the
+whole value into memory, for a kernel of its own to pick from. Where the value comes of a reduction
+along the same axis, each row is swept anyway, so the element is the maximum of the row with all
+others at the lowest number: it comes out as it is, NaN and the sign of zero included. Imports `ir`
+only. Invariant: indices outside the axis are clamped as `take_along_axis` says.
 """
 
 from __future__ import annotations

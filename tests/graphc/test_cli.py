@@ -120,9 +120,7 @@ def test_large_constants_travel_beside_the_text(tmp_path: Path, capsys: Any) -> 
 
 
 @pytest.mark.parametrize("stage", GRAPH_STAGES)
-def test_constants_that_the_passes_made_travel_too(
-    stage: str, tmp_path: Path, capsys: Any
-) -> None:
+def test_constants_that_the_passes_made_travel_too(stage: str, tmp_path: Path, capsys: Any) -> None:
     program, text, arrays = (tmp_path / name for name in ("p.py", "p.gir", "arrays.npz"))
     program.write_text(
         "import numpy as np\nimport graphc as gc\nx = gc.input('x', (20, 3))\n"

@@ -13,7 +13,7 @@ from graphc.ir.passes.differentiate import adjoints
 from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.grouping import MAX_NODES
 from graphc.ir.passes.plan_memory import plan_memory, stored_nodes
-from graphc.ir.types import DType, TensorType, float32
+from graphc.ir.types import DType, TensorType, float32, int32
 from graphc.ir.verifier import verify
 
 
@@ -114,6 +114,11 @@ def test_a_kernel_holds_a_bounded_number_of_nodes() -> None:
     assert all(len(kernel.nodes) <= MAX_NODES for kernel in graph.kernels)
 
 
+def _positions(b: Node) -> Node:
+    """Indices from the values of `b`, some out of range on either side."""
+    return ops.cast(ops.mul(b, scalar(8, float32)), dtype=int32)
+
+
 STEPS: list[Callable[[Node, Node, int], Node]] = [
     lambda a, b, i: ops.mul(a, b),
     lambda a, b, i: ops.tanh(a),
@@ -123,6 +128,25 @@ STEPS: list[Callable[[Node, Node, int], Node]] = [
     lambda a, b, i: ops.transpose(a, perm=(1, 0)),
     lambda a, b, i: ops.reshape(ops.reshape(a, shape=(4, 9)), shape=(6, 6)),
     lambda a, b, i: ops.where(ops.gt(a, b), a, ops.exp(b)),
+    lambda a, b, i: ops.take_along_axis(a, _positions(b), axis=i),
+    lambda a, b, i: ops.add(
+        a, ops.take_along_axis(b, ops.max(_positions(a), axes=(i,), keepdims=True), axis=i)
+    ),
+    lambda a, b, i: ops.slice(
+        ops.pad(ops.mul(a, b), low=(2, 1), high=(1, 3)), start=(1, 3), step=(1, 1), shape=(6, 6)
+    ),
+    lambda a, b, i: ops.slice(
+        ops.concatenate(ops.concatenate(a, b, axis=0), ops.concatenate(b, a, axis=0), axis=1),
+        start=(9, 2),
+        step=(-1, 1),
+        shape=(6, 6),
+    ),
+    lambda a, b, i: ops.concatenate(
+        *(ops.sum(a, axes=(1,), keepdims=True) for _ in range(3)),
+        ops.slice(b, start=(0, 5), step=(1, -2), shape=(6, 3)),
+        axis=1,
+    ),
+    lambda a, b, i: ops.reshape(ops.neg(ops.reshape(a, shape=(6, 1, 6))), shape=(6, 6)),
 ]
 
 

@@ -65,6 +65,7 @@ ONLY_THE_GRADIENT = {
     "sigmoid-by-power",
     "sigmoid-of-negative",
     "div-by-logistic",
+    "div-by-negative-logistic",
 }
 """Rules whose naive formula has a good value, but a derivative of 0 * inf."""
 
