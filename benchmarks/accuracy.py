@@ -21,7 +21,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 from scipy.special import erf as erf_of_doubles
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from graphc.codegen.backend import compile_text, target_machine
 from graphc.codegen.emit import Module

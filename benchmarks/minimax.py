@@ -20,7 +20,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 from scipy.optimize import linprog
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 Real = Any
 """A number of mpmath, which has no annotations."""

@@ -33,7 +33,8 @@ import graphc.ir.graph, graphc.codegen.pipeline, graphc.runtime.executable
 x = gc.input("x", 3)
 assert gc.compile([x], x.sum())(np.ones(3, "float32")) == 3
 assert not {"ir", "codegen", "runtime"} & sys.modules.keys()
-print(*(sys.modules[f"graphc{room}"].__file__ for room in ("", ".ir", ".codegen", ".runtime")))
+for room in ("", ".ir", ".codegen", ".runtime"):
+    print(sys.modules[f"graphc{room}"].__file__)
 """
 
 
@@ -47,7 +48,7 @@ def homes(import_from: Path, working: Path) -> list[Path]:
         cwd=working,
         env={**os.environ, "PYTHONPATH": str(import_from)},
     )
-    return [Path(file).parent for file in result.stdout.split()]
+    return [Path(file).parent for file in result.stdout.splitlines()]
 
 
 def test_a_bare_checkout_works_from_its_root_and_from_elsewhere(tmp_path: Path) -> None:

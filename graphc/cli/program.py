@@ -65,7 +65,7 @@ def _from_text(path: Path, constants: str | None) -> Graph:
 
 def _stored_arrays(path: str) -> dict[str, np.ndarray[Any, Any]]:
     try:
-        with np.lib.npyio.NpzFile(path) as stored:
+        with Path(path).open("rb") as file, np.lib.npyio.NpzFile(file) as stored:
             return dict(stored)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise CommandError(f"cannot read the arrays in {path}: {error}") from None

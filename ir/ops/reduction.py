@@ -15,7 +15,13 @@ import numpy as np
 from graphc.ir.graph import Node
 from graphc.ir.op import NO_GRADIENT, Array, Monoid, Sample
 from graphc.ir.ops.algebra import Expression, broadcast, kept_shape, ops, reshape
-from graphc.ir.ops.combinators import ReductionAttrs, accurate, linear, reduction
+from graphc.ir.ops.combinators import (
+    ReductionAttrs,
+    accurate,
+    linear,
+    reduced_shape,
+    reduction,
+)
 from graphc.ir.ops.samples import draw, reduction_samples
 from graphc.ir.scalar import ScalarBuilder, Value
 from graphc.ir.types import ALL_DTYPES, NUMBERS, DType, int64
@@ -251,7 +257,8 @@ def _first_largest(b: ScalarBuilder, left: State, right: State) -> State:
 
 def _argmax_reference(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     axis = axes[0] if len(axes) == 1 else None
-    return np.asarray(np.argmax(x, axis=axis, keepdims=keepdims), np.int64)
+    positions = np.asarray(np.argmax(x, axis=axis), np.int64)
+    return positions.reshape(reduced_shape(x.shape, axes, keepdims))
 
 
 argmax = reduction(

@@ -250,12 +250,15 @@ def test_a_kernel_that_writes_over_what_it_reads_is_another_function() -> None:
 
 
 def test_kernels_of_equal_code_where_one_reads_an_empty_value() -> None:
-    x, y, z = tensor("x", (0, 2)), tensor("y", (2, 3)), tensor("z", (0, 3))
-    sums = [ops.sum(each, axes=(0,)) for each in (ops.matmul(x, y), z)]
-    outputs = [ops.exp(ops.reshape(each, shape=(1, 3))) for each in sums]
+    x, y, z = tensor("x", (0, 1, 2)), tensor("y", (0, 2, 8)), tensor("z", (0, 1, 8))
+    bias = tensor("bias", (8,))
+    outputs = []
+    for empty in (ops.matmul(x, y), z):
+        total = ops.reshape(ops.sum(empty, axes=(0,)), shape=(8,))
+        outputs.append(ops.reshape(ops.add(bias, total), shape=(1, 8)))
     check(
-        graph_of(*outputs, inputs=(x, y, z)),
-        {"x": np.zeros((0, 2)), "y": normal(2, 3), "z": np.zeros((0, 3))},
+        graph_of(*outputs, inputs=(x, y, z, bias)),
+        {node.name: normal(*node.shape) for node in (x, y, z, bias)},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -149,3 +150,19 @@ def test_deep_chain() -> None:
     gradient = gc.grad(y.sum(), x)
     assert gradient.shape == (3,)
     assert len(gc.build_graph([x], y).nodes) == 100_001
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3])
+def test_every_derivative_of_a_whole_power_at_zero(exponent: int, value: Any) -> None:
+    x = gc.input("x", (), gc.float64)
+    derivative = x**exponent
+    for order in range(1, 6):
+        derivative = gc.grad(derivative, x)
+        expected = math.factorial(exponent) if order == exponent else 0
+        assert value(derivative, {x: 0.0}) == expected
+
+
+def test_mixed_derivative_of_a_power_where_the_exponent_is_zero(value: Any) -> None:
+    x, y = gc.input("x", (), gc.float64), gc.input("y", (), gc.float64)
+    mixed = gc.grad(gc.grad(x**y, x), y)
+    assert value(mixed, {x: 4.0, y: 0.0}) == 0.25

@@ -146,6 +146,10 @@ class TestRefusals:
     def test_shapes_that_cannot_be(self) -> None:
         with pytest.raises(ShapeError, match="negative"):
             gc.input("x", (2, -1))
+        with pytest.raises(ShapeError, match="33 axes, more than 32"):
+            gc.input("x", (1,) * 33)
+        with pytest.raises(ShapeError, match="more than memory can address"):
+            gc.input("x", (2**40, 2**30))
         for shape in ((None, 3), (2.5,), "ab"):
             with pytest.raises(ShapeError, match="whole numbers"):
                 gc.input("x", shape)  # type: ignore[arg-type]

@@ -26,10 +26,10 @@ def test_nodes_know_the_line(x: gc.Tensor) -> None:
     assert (loc.column, loc.end_column) == (8, 18)
 
 
-def test_nodes_made_through_numpy_know_the_line(x: Any) -> None:
-    h = np.sum(np.exp(x), axis=1)
-    assert line_of(h) == "h = np.sum(np.exp(x), axis=1)"
-    assert line_of(gc.Tensor(h.node.operands[0])) == "h = np.sum(np.exp(x), axis=1)"
+def test_nodes_made_through_numpy_know_the_line(x: gc.Tensor) -> None:
+    h: Any = np.sum(np.exp(x), axis=1)
+    assert line_of(h) == "h: Any = np.sum(np.exp(x), axis=1)"
+    assert line_of(gc.Tensor(h.node.operands[0])) == "h: Any = np.sum(np.exp(x), axis=1)"
 
 
 def test_all_nodes_of_a_composition_have_the_line_of_the_call(x: gc.Tensor) -> None:
