@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Function
@@ -17,6 +18,11 @@ from graphc.codegen.loop_nest import LoopNest, Sweep
 from graphc.codegen.values import Value, constant, first_lanes, index
 from graphc.ir.graph import Node
 from graphc.ir.types import int8
+
+RADIX = 16
+"""Most rounds that are accumulated one after the other. A longer loop is run in blocks of blocks,
+each from an accumulator of its own, so that the rounding error of a sum grows with the logarithm
+of its length (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2)."""
 
 Body = Callable[[Sequence[int], "Value | None", Sequence[Value]], list[Value]]
 """body(shifts, mask, carried): write one round for the vectors at these shifts along the lane
@@ -55,46 +61,87 @@ class _LoopWriter:
             self.evaluator.set_axis(axis, index(0))
 
     def write(self) -> None:
-        self._loops(self.nest.loops(reduced=False), self._point, [])
+        self._loops(self.nest.loops(reduced=False), self._point)
 
     # Loops
 
     def _loops(
-        self, loops: Sequence[tuple[int, int]], body: Body, carried: Sequence[Value]
+        self,
+        loops: Sequence[tuple[int, int]],
+        body: Body,
+        carried: Sequence[Value] = (),
+        folds: _Folds | None = None,
     ) -> list[Value]:
-        """Nested loops around `body`, the last of them in vectors if it is the lane axis."""
+        """Nested loops around `body`, the last of them in vectors if it is the lane axis. What
+        `folds` accumulate is carried round them."""
         if not loops:
             return body([0], None, carried)
         (number, extent), inner = loops[0], loops[1:]
         if number == self.nest.schedule.lane_axis:
-            return self._vector_loop(number, extent, body, carried)
-        axis = self.nest.axes[number]
-        with self.evaluator.loop(axis, 0, extent, 1, carried) as loop:
-            loop.next = self._loops(inner, body, loop.carried)
-        return loop.results
+            return self._vector_loop(number, extent, body, carried, folds)
+
+        def nested(carried: Sequence[Value]) -> list[Value]:
+            return self._loops(inner, body, carried, folds)
+
+        return self._rounds(number, index(0), extent, 1, nested, carried, folds)
 
     def _vector_loop(
-        self, number: int, extent: int, body: Body, carried: Sequence[Value]
+        self,
+        number: int,
+        extent: int,
+        body: Body,
+        carried: Sequence[Value],
+        folds: _Folds | None,
     ) -> list[Value]:
         """Rounds of several vectors, then of single ones, then the lanes that are left."""
-        axis, schedule = self.nest.axes[number], self.nest.schedule
+        schedule = self.nest.schedule
         lanes, values, start = schedule.lanes, list(carried), 0
         for count in sorted({schedule.unroll, 1}, reverse=True):
             step = count * lanes
-            stop = start + (extent - start) // step * step
-            shifts = [lanes * i for i in range(count)]
-            if stop - start == step:
+            length = (extent - start) // step * step
+            whole = partial(body, [lanes * i for i in range(count)], None)
+            if length == step:
                 with self._standing_at(number, start):
-                    values = body(shifts, None, values)
-            elif stop > start:
-                with self.evaluator.loop(axis, start, stop, step, values) as loop:
-                    loop.next = body(shifts, None, loop.carried)
-                values = loop.results
-            start = stop
+                    values = whole(values)
+            elif length:
+                values = self._rounds(number, index(start), length, step, whole, values, folds)
+            start += length
         if start < extent:
             with self._standing_at(number, start):
                 values = body([0], first_lanes(extent - start, lanes), values)
         return values
+
+    def _rounds(
+        self,
+        number: int,
+        start: Value,
+        length: int,
+        step: int,
+        body: Callable[[Sequence[Value]], list[Value]],
+        carried: Sequence[Value],
+        folds: _Folds | None,
+    ) -> list[Value]:
+        """Rounds of `step` along `length` of an axis; in blocks where there is much to fold."""
+        axis, function, block = self.nest.axes[number], self.evaluator.function, step
+        while folds is not None and length > block * RADIX:
+            block *= RADIX
+        whole = length // block * block
+        with (
+            function.loop(index(0), index(whole), block, carried, axis.name) as loop,
+            self.evaluator.scope(),
+        ):
+            here = function.add_index(start, loop.counter)
+            if folds is None or block == step:
+                self.evaluator.set_axis(axis, here)
+                loop.next = body(loop.carried)
+            else:
+                fresh = folds.identity()
+                part = self._rounds(number, here, block, step, body, fresh, folds)
+                loop.next = folds.joined(loop.carried, part)
+        if whole == length:
+            return loop.results
+        after = function.add_index(start, index(whole))
+        return self._rounds(number, after, length - whole, step, body, loop.results, folds)
 
     @contextmanager
     def _standing_at(self, number: int, position: int) -> Iterator[None]:
@@ -122,34 +169,55 @@ class _LoopWriter:
         """One pass over the reduced axes, for the vectors at `shifts` if lanes are parallel."""
         # Where lanes run along a reduced axis, each unrolled vector has an accumulator of its own.
         copies = self.nest.schedule.unroll if self.nest.lanes_reduce else 1
-        folds = [
-            _Fold(self.nest, self.evaluator, node, shift, copies)
-            for node in sweep.reductions
-            for shift in ([0] if self.nest.lanes_reduce else shifts)
-        ]
+        folds = _Folds(
+            [
+                _Fold(self.nest, self.evaluator, node, shift, copies)
+                for node in sweep.reductions
+                for shift in ([0] if self.nest.lanes_reduce else shifts)
+            ]
+        )
         kept = sweep.stores + sweep.caches
 
         def body(
             inner: Sequence[int], inner_mask: Value | None, carried: Sequence[Value]
         ) -> list[Value]:
             active = inner_mask if self.nest.lanes_reduce else mask
-            states = iter(carried)
-            after = [
-                value
-                for fold in folds
-                for value in fold.step(states, inner if self.nest.lanes_reduce else None, active)
-            ]
+            after = folds.stepped(carried, inner if self.nest.lanes_reduce else None, active)
             self._store(kept, inner if self.nest.lanes_reduce else shifts, active)
             return after
 
-        carried = [value for fold in folds for value in fold.identity()]
+        carried = folds.identity()
         if not any(axis.extent == 0 for axis in self.nest.axes):
-            carried = self._loops(self.nest.loops(reduced=True), body, carried)
-        states = iter(carried)
-        for fold in folds:
-            fold.finish(states)
+            loops = self.nest.loops(reduced=True)
+            carried = self._loops(loops, body, carried, folds if sweep.reductions else None)
+        folds.finish(carried)
         for node in kept:
             self.evaluator.buffers[node] = self.stored[node]
+
+
+class _Folds:
+    """All reductions of a sweep; their states are carried round its loops as one list."""
+
+    def __init__(self, folds: Sequence[_Fold]) -> None:
+        self.folds = folds
+
+    def identity(self) -> list[Value]:
+        return [value for fold in self.folds for value in fold.identity()]
+
+    def stepped(
+        self, carried: Sequence[Value], shifts: Sequence[int] | None, mask: Value | None
+    ) -> list[Value]:
+        states = iter(carried)
+        return [value for fold in self.folds for value in fold.step(states, shifts, mask)]
+
+    def joined(self, left: Sequence[Value], right: Sequence[Value]) -> list[Value]:
+        lefts, rights = iter(left), iter(right)
+        return [value for fold in self.folds for value in fold.joined(lefts, rights)]
+
+    def finish(self, carried: Sequence[Value]) -> None:
+        states = iter(carried)
+        for fold in self.folds:
+            fold.finish(states)
 
 
 class _Fold:
@@ -198,6 +266,16 @@ class _Fold:
                 state = more if mask is None else self._selected(mask, more, state)
             result += state
         return result
+
+    def joined(self, lefts: Iterator[Value], rights: Iterator[Value]) -> list[Value]:
+        """The states of two parts of the axis taken together, copy by copy."""
+        return [
+            value
+            for _ in range(self.copies)
+            for value in self.monoid.combine(
+                self.evaluator.scalars, self._take(lefts), self._take(rights)
+            )
+        ]
 
     def finish(self, states: Iterator[Value]) -> None:
         """Combine the states and bind the result."""

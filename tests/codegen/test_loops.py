@@ -278,3 +278,23 @@ def test_the_one_element_of_a_matrix_product_is_read_through_a_move(move: str) -
     else:
         moved = ops.take_along_axis(product, ops.iota(shape=(1, 1), axis=0, dtype=int32), axis=0)
     check(graph_of(moved, inputs=(x, y)), {"x": normal(1, 5), "y": normal(5, 1)})
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((1_000_000,), (0,)), ((300_000, 5), (0,)), ((3, 200_000), (1,)), ((70, 80, 90), (0, 1, 2))],
+)
+def test_rounding_errors_of_long_sums_stay_small(shape: Shape, axes: tuple[int, ...]) -> None:
+    x = tensor("x", shape)
+    values = np.full(shape, 0.1, np.float32)
+    result = run_compiled(graph_of(ops.sum(x, axes=axes), inputs=(x,)), {"x": values})
+    exact = values.astype(np.float64).sum(axes)
+    np.testing.assert_allclose(result.outputs["out0"], exact, rtol=1e-6)
+
+
+@pytest.mark.parametrize("length", [32 * 16, 33 * 16, 1024 * 64, 1024 * 64 + 31, 70_001])
+def test_reductions_in_blocks_leave_nothing_out(length: int) -> None:
+    x = tensor("x", (length,), int64)
+    values = np.arange(length) * 7919 % 10_007
+    outputs = (ops.sum(x, axes=(0,)), ops.max(x, axes=(0,)), ops.argmax(x, axes=(0,)))
+    check(graph_of(*outputs, inputs=(x,)), {"x": values})
