@@ -121,6 +121,8 @@ def refit(fit: Fit, points: list[Real], coefficients: list[Real], fixed: int, un
         b_ub=np.append(-residuals, residuals),
         bounds=[(None, None)] * free.shape[1] + [(0, None)],
     )
+    if found.x is None:
+        raise SystemExit(f"no better coefficients: {found.message}")
     for i, change in enumerate(found.x[:-1] / scales):
         coefficients[fixed + i] += unit * mp.mpf(float(change))
 

@@ -184,7 +184,8 @@ def reduce(p: Program) -> None:
 @instruction(1)
 def argmax(p: Program) -> None:
     i = p.pick(has_elements)
-    axis, keepdims = p.axis(p.values[i].ndim), p.chance(0.4)
+    axis = p.axis(p.values[i].ndim)
+    keepdims: Any = p.chance(0.4)  # NumPy's stubs overload on literal booleans only
     p.add_step(f"argmax {axis}", lambda x: np.argmax(x, axis=axis, keepdims=keepdims), i)
 
 
