@@ -6,7 +6,8 @@ equal types; a mistake is reported here, with both operands, and not by LLVM.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from graphc.codegen.values import (
     POINTER,
@@ -26,13 +27,17 @@ FAST_CONTRACT = "contract"
 
 
 class Function(Writer):
-    """One LLVM function: every instruction the code generator uses."""
+    """One LLVM function: every instruction the code generator uses.
+
+    `names` are those of the graph's values, for comments.
+    """
 
     def __init__(
         self, module: Module, name: str, parameters: Sequence[Value], attributes: str
     ) -> None:
         super().__init__(name, parameters, attributes)
         self.module = module
+        self.names: Mapping[Any, str] = {}
         self.alias_scope = module.new_alias_scope()
 
     # Arithmetic

@@ -201,8 +201,9 @@ class Evaluator:
         values = [self._get(operand) for operand in keys if operand is not None]
         if node.op.lower is None:
             return values[0]
-        if node.loc is not None or node.name:
-            self.function.comment(f"%{node.name or '_'} = {node.op.name}  # {node.loc or ''}")
+        name = self.function.names.get(node, "%_")
+        where = f"  # {node.loc}" if node.loc else ""
+        self.function.comment(f"{name} = {node.op.name}{where}")
         attributes = {f.name: getattr(node.attrs, f.name) for f in fields(node.attrs)}
         return cast(Value, node.op.lower(self.scalars, *values, **attributes))
 

@@ -6,7 +6,7 @@ target alone, so equal graphs give equal objects.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from graphc.codegen.contraction import emit_contraction
@@ -17,9 +17,10 @@ from graphc.codegen.loops import emit_loop_nest
 from graphc.codegen.plan import KernelPlan, buffer_of, plan_kernels
 from graphc.codegen.target import Target
 from graphc.codegen.values import POINTER, Value, constant, index
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, Node
 from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.plan_memory import MemoryPlan, Storage, plan_memory
+from graphc.ir.printer import value_names
 from graphc.ir.types import int8, int32
 
 
@@ -41,27 +42,34 @@ def emit_module(
     for number, guard in enumerate(guards):
         _emit_guard(module, step, guard, number, target)
     written: dict[Hashable, Function] = {}
+    names = value_names(graph)
     for kernel in kernels:
         if kernel.key not in written:
             name = f"{symbol}.{kernel.group.name}"
-            written[kernel.key] = emit_kernel(module, name, kernel, memory)
+            written[kernel.key] = emit_kernel(module, name, kernel, memory, names)
         step.call(kernel, written[kernel.key])
     step.function.raw("ret i32 0")
     return module.text()
 
 
-def emit_kernel(module: Module, name: str, kernel: KernelPlan, memory: MemoryPlan) -> Function:
-    """Write the function of one kernel; its parameters are the addresses of what it touches."""
+def emit_kernel(
+    module: Module, name: str, kernel: KernelPlan, memory: MemoryPlan, names: Mapping[Node, str]
+) -> Function:
+    """Write the function of one kernel; its parameters are the addresses of what it touches.
+
+    `names` are those of the values, as dumps print them.
+    """
     written = {memory.storage[node] for node in kernel.writes}
     slots = _slots(kernel, memory)
     parameters = {slot: Value(f"%buffer{i}", POINTER) for i, slot in enumerate(slots)}
     scratch = [Value("%scratch", POINTER)] if kernel.scratch_bytes else []
     function = module.function(name, [*parameters.values(), *scratch], "internal void")
+    function.names = names
     function.comment(f"kernel {kernel.group.name}: {kernel.group.shape}")
     buffers = {}
     for node in (*kernel.reads, *kernel.writes):
         slot = memory.storage[node]
-        function.comment(f"{parameters[slot].ref} is %{node.name or '_'} : {node.type}")
+        function.comment(f"{parameters[slot].ref} is {names[node]} : {node.type}")
         buffers[node] = buffer_of(node, parameters[slot], slot in written)
     if isinstance(kernel.loops, LoopNest):
         emit_loop_nest(function, kernel.loops, buffers, scratch[0] if scratch else None)
@@ -117,7 +125,9 @@ def _emit_guard(
     (kernel,) = plan_kernels(graph, target)
     memory = plan_memory(graph, {})
     function = step.function
-    callee = emit_kernel(module, f"{step.function.name}.guard{number}", kernel, memory)
+    callee = emit_kernel(
+        module, f"{step.function.name}.guard{number}", kernel, memory, value_names(graph)
+    )
     verdict = function.stack_slot(int32)
     function.call(callee, [step.address(step.memory.storage[guard.input]), verdict])
     failed = function.compare("icmp ne", function.load(verdict, int32), constant(0, int32))
