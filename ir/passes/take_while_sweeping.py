@@ -22,14 +22,18 @@ MAX_NODES = 32
 
 def take_while_sweeping(graph: Graph) -> Graph:
     """Replace takes of one element from rows that are being swept."""
+    takes = {n for n in graph.nodes if n.op is ops.take_along_axis and _is_swept(n)}
+    if not takes:
+        return graph
 
     def visit(node: Node, operands: tuple[Node, ...]) -> Node:
-        node = with_operands(node, operands)
-        if node.op is not ops.take_along_axis or not _is_swept(node):
-            return node
+        moved = with_operands(node, operands)
+        if node not in takes:
+            return moved
         with provenance(node.loc, node.origin):
-            return _maximum_of_taken(node)
+            return _maximum_of_taken(moved)
 
+    # The mask of what is taken is often there already: the gradient has the same.
     return eliminate_common(rewrite(graph, visit))
 
 
