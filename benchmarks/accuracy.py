@@ -20,7 +20,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
-from scipy.special import erf as erf_of_doubles
+from scipy import special as of_doubles
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from graphc.codegen.backend import compile_text, target_machine
@@ -28,6 +28,7 @@ from graphc.codegen.emit import Module
 from graphc.codegen.scalars import VectorScalars
 from graphc.codegen.target import host_target
 from graphc.codegen.values import POINTER, Value, index
+from graphc.ir import special_functions
 from graphc.ir.types import DTYPES_BY_NAME, DType, float32, int64
 
 Array = np.ndarray[Any, Any]
@@ -48,7 +49,7 @@ def _erf(x: Array) -> Array:
     7.6.2). Beyond 7 it is 1 to far more digits than are needed.
     """
     if x.dtype == np.float64:
-        return np.asarray(erf_of_doubles(x))
+        return np.asarray(of_doubles.erf(x))
     bounded = np.clip(x, -7, 7)
     square = bounded * bounded
     term, total = bounded.copy(), bounded.copy()
@@ -58,6 +59,12 @@ def _erf(x: Array) -> Array:
     # pi in two parts: a Python float holds only the first.
     pi = np.longdouble(np.pi) + np.longdouble(1.2246467991473532e-16)
     return np.asarray(2 / np.sqrt(pi) * np.exp(-square) * total)
+
+
+def _special(name: str, of_double: Callable[..., Array]) -> Callable[[Array], Array]:
+    """A function that SciPy has in double precision, with our own in extended precision."""
+    extended = getattr(special_functions, name)
+    return lambda x: np.asarray(of_double(x) if x.dtype == np.float64 else extended(x))
 
 
 REFERENCES: dict[str, Callable[..., Array]] = {
@@ -70,8 +77,37 @@ REFERENCES: dict[str, Callable[..., Array]] = {
     "erf": _erf,
     "sin": np.sin,
     "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "atan2": np.arctan2,
     "pow": np.power,
+    "exp2": np.exp2,
+    "log2": np.log2,
+    "log10": np.log10,
+    "cbrt": np.cbrt,
+    "hypot": np.hypot,
+    "erfc": _special("erfc", of_doubles.erfc),
+    "erfinv": _special("erfinv", of_doubles.erfinv),
+    "lgamma": _special("lgamma", of_doubles.gammaln),
+    "digamma": _special("digamma", of_doubles.digamma),
 }
+
+LARGEST_TERM: dict[str, Callable[[Array], Array]] = {
+    "lgamma": lambda x: np.where(x < -2, np.fmax(REFERENCES["lgamma"](-x), 1), 0),
+    "digamma": lambda x: np.where(x < 0, np.fmax(REFERENCES["digamma"](1 - x), 2), 0),
+}
+"""Of functions with zeros at which they are differences of unequal terms: the larger one, in whose
+last places errors are counted there."""
+
+BINARY = ("atan2", "hypot", "pow")
+"""The functions of two arguments."""
 
 ORDINARY = {
     "exp": (-80.0, 80.0),
@@ -83,7 +119,26 @@ ORDINARY = {
     "erf": (-3.0, 3.0),
     "sin": (-100.0, 100.0),
     "cos": (-100.0, 100.0),
+    "tan": (-100.0, 100.0),
+    "asin": (-1.0, 1.0),
+    "acos": (-1.0, 1.0),
+    "atan": (-5.0, 5.0),
+    "sinh": (-10.0, 10.0),
+    "cosh": (-10.0, 10.0),
+    "asinh": (-10.0, 10.0),
+    "acosh": (1.0, 10.0),
+    "atanh": (-1.0, 1.0),
+    "atan2": (-5.0, 5.0),
     "pow": (0.01, 10.0),
+    "exp2": (-100.0, 100.0),
+    "log2": (0.01, 100.0),
+    "log10": (0.01, 100.0),
+    "cbrt": (-100.0, 100.0),
+    "hypot": (-10.0, 10.0),
+    "erfc": (-3.0, 9.0),
+    "erfinv": (-1.0, 1.0),
+    "lgamma": (-10.0, 20.0),
+    "digamma": (-10.0, 20.0),
 }
 """Where functions are timed, and sampled more densely."""
 
@@ -97,8 +152,20 @@ def reference(name: str, *operands: Array) -> Array:
         return REFERENCES[name](*(operand.astype(wider) for operand in operands))
 
 
-def ulp_errors(got: Array, exact: Array) -> Array:
-    """Distances in units of the last place of the exact value; infinite if only one is NaN.
+def errors(compiled: Compiled, *operands: Array) -> Array:
+    """What a vector function is off by, in units of the last place."""
+    exact = reference(compiled.name, *operands)
+    scale = None
+    if compiled.name in LARGEST_TERM:
+        with np.errstate(all="ignore"):
+            term = LARGEST_TERM[compiled.name](operands[0].astype(exact.dtype))
+        scale = np.fmax(np.abs(exact), np.abs(term))
+    return ulp_errors(compiled(*operands), exact, scale)
+
+
+def ulp_errors(got: Array, exact: Array, scale: Array | None = None) -> Array:
+    """Distances in units of the last place of the exact value, or of `scale`; infinite if only one
+    is NaN.
 
     Overflow counts as the power of two beyond the largest number, so that an infinity for a value
     just below the threshold is a small error.
@@ -108,8 +175,9 @@ def ulp_errors(got: Array, exact: Array) -> Array:
     nan = np.isnan(exact)
     expected = np.clip(np.where(nan, 0, exact), -overflow, overflow)
     with np.errstate(all="ignore"):
-        _, exponent = np.frexp(expected)
-        exponent = np.where(expected == 0, int(info.minexp), exponent - 1)
+        size = expected if scale is None else np.where(np.isfinite(scale), scale, expected)
+        _, exponent = np.frexp(size)
+        exponent = np.where(size == 0, int(info.minexp), exponent - 1)
         last_place = np.clip(exponent, info.minexp, info.maxexp - 1) - info.nmant
         distance = np.abs(np.clip(got.astype(wide), -overflow, overflow) - expected)
         errors = np.where(nan, 0, np.ldexp(distance, -last_place))
@@ -166,7 +234,7 @@ def compile_function(name: str, dtype: DType, lanes: int | None = None) -> Compi
     with function.loop(index(0), rounds, 1), function.loop(index(0), count, lanes) as loop:
         x, y, result = (function.offset(base, dtype, loop.counter) for base in parameters)
         operands = [function.load(x, dtype, lanes)]
-        if name == "pow":
+        if name in BINARY:
             operands.append(function.load(y, dtype, lanes))
         function.store(getattr(builder, name)(*operands), result)
     function.raw("ret void")
@@ -203,6 +271,12 @@ def samples(name: str, dtype: DType, count: int) -> tuple[Array, ...]:
         x = [bases, strided, generator.uniform(low, high, count)]
         y = [reach, generator.permutation(strided), generator.uniform(-9, 9, count)]
         return tuple(np.concatenate(parts, dtype=dtype.numpy, casting="unsafe") for parts in (x, y))
+    if name in BINARY:
+        # Pairs of every exponent, pairs of one exponent, and pairs of ordinary numbers.
+        x = [strided, strided, generator.uniform(low, high, count)]
+        y = [generator.permutation(strided), strided * generator.uniform(-2, 2, strided.size)]
+        y += [generator.uniform(low, high, count)]
+        return tuple(np.concatenate(parts, dtype=dtype.numpy, casting="unsafe") for parts in (x, y))
     wide = 120 if dtype is float32 else 800
     parts = [strided, generator.uniform(low, high, count), generator.uniform(-1, 1, count)]
     parts += [generator.uniform(-wide, wide, count)]
@@ -234,13 +308,13 @@ class Report:
     at: tuple[float, ...] = ()
 
     def add(self, compiled: Compiled, operands: tuple[Array, ...]) -> None:
-        errors = ulp_errors(compiled(*operands), reference(compiled.name, *operands))
-        place = int(np.argmax(errors))
-        if errors[place] > self.worst:
-            self.worst = float(errors[place])
+        found = errors(compiled, *operands)
+        place = int(np.argmax(found))
+        if found[place] > self.worst:
+            self.worst = float(found[place])
             self.at = tuple(float(operand[place]) for operand in operands)
-        self.inputs += errors.size
-        self.total += float(errors[np.isfinite(errors)].sum())
+        self.inputs += found.size
+        self.total += float(found[np.isfinite(found)].sum())
 
 
 def measure(name: str, dtype: DType, lanes: int | None, count: int, every: bool) -> str:
@@ -270,7 +344,7 @@ def main() -> None:
     sys.stdout.write("function dtype      inputs  max ULP mean ULP  ns/elem   worst at\n")
     for name, dtype_name in tqdm(rows, desc="functions", leave=False, disable=None):
         dtype = DTYPES_BY_NAME[dtype_name]
-        every = arguments.all and dtype is float32 and name != "pow"
+        every = arguments.all and dtype is float32 and name not in BINARY
         row = measure(name, dtype, arguments.lanes, arguments.count, every)
         tqdm.write(row, file=sys.stdout)
 

@@ -166,13 +166,16 @@ def exponential(bits: int, count: int, factor: int) -> Fit:
     )
 
 
-def tanh_near(bits: int, count: int, split: float) -> Fit:
-    """tanh(x) = x + x**3 * p(x**2)."""
+def odd(function: RealFunction, cubic: Real, bits: int, count: int, limit: float) -> Fit:
+    """function(x) = x + x**3 * p(x**2) for |x| <= limit, relative to it.
+
+    `cubic` is the coefficient of x**3 in its series, the target at 0.
+    """
     return Fit(
-        target=lambda u: (mp.tanh(mp.sqrt(u)) / mp.sqrt(u) - 1) / u if u else -mp.mpf(1) / 3,
-        weight=lambda u: u * mp.sqrt(u) / mp.tanh(mp.sqrt(u)) if u else mp.mpf(0),
+        target=lambda u: (function(mp.sqrt(u)) / mp.sqrt(u) - 1) / u if u else cubic,
+        weight=lambda u: u * mp.sqrt(u) / function(mp.sqrt(u)) if u else mp.mpf(0),
         low=0,
-        high=split**2,
+        high=limit**2,
         count=count,
         bits=bits,
     )
@@ -242,11 +245,12 @@ def erf_far(bits: int, count: int, low: float, high: float, power: int, center: 
 def all_fits() -> dict[str, Fit]:
     """Every polynomial by its name in `codegen/vector_math`."""
     two_over_ln2 = 2 / mp.log(2)
+    third = mp.mpf(1) / 3
     return {
         "exp f32": exponential(24, 5, 1),
         "exp f64": exponential(53, 10, 1),
-        "tanh near f32": tanh_near(24, 5, 0.65),
-        "tanh near f64": tanh_near(53, 11, 0.55),
+        "tanh near f32": odd(mp.tanh, -third, 24, 5, 0.65),
+        "tanh near f64": odd(mp.tanh, -third, 53, 11, 0.55),
         "tanh far f32": exponential(24, 5, 2),
         "tanh far f64": exponential(53, 11, 2),
         "log f32": log_single(8),
@@ -255,6 +259,12 @@ def all_fits() -> dict[str, Fit]:
         "pow f64": artanh(53, 8, 2, two_over_ln2),
         "sin f32": sine(24, 4, 1.6),
         "sin f64": sine(53, 8, 1.58),
+        "tan f32": odd(mp.tan, third, 24, 7, 0.79),
+        "tan f64": odd(mp.tan, third, 53, 14, 0.786),
+        "asin f32": odd(mp.asin, third / 2, 24, 5, 0.5),
+        "asin f64": odd(mp.asin, third / 2, 53, 12, 0.5),
+        "atan f32": odd(mp.atan, -third, 24, 9, 1.01),
+        "atan f64": odd(mp.atan, -third, 53, 20, 1.0),
         "erf near f32": erf_near(24, 7, 1.125),
         "erf near f64": erf_near(53, 15, 1.375),
         "erf far f32": erf_far(24, 7, 1.125, 3.95, 8, 0.0),
@@ -262,12 +272,12 @@ def all_fits() -> dict[str, Fit]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def print_fits(fits: dict[str, Fit], description: str | None) -> None:
+    """Find and print the polynomials named on the command line, all of them if none is."""
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="'exp f32' and so on")
     arguments = parser.parse_args()
     mp.mp.prec = 200
-    fits = all_fits()
     for name in tqdm(arguments.names or fits, leave=False, disable=None):
         fit = fits[name]
         coefficients, error = solve(fit)
@@ -279,4 +289,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    print_fits(all_fits(), __doc__)

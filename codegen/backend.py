@@ -15,36 +15,10 @@ from functools import cache, cached_property
 
 import llvmlite.binding as llvm
 
+from graphc.codegen.errors import BackendError
 from graphc.codegen.target import Target
 
 _PARSE_POSITION = re.compile(r"<string>:(\d+):(\d+): (?:error: )?(.*)")
-
-
-class BackendError(Exception):
-    """LLVM text that LLVM refuses: a defect in the code generator, not in a program.
-
-    `line` is the number of the offending line of `llvm_ir` (from 1; 0 where LLVM names none).
-    """
-
-    code = "GC050"
-    title = "LLVM refused generated code"
-
-    def __init__(self, message: str, llvm_ir: str, line: int) -> None:
-        self.message = message
-        self.llvm_ir = llvm_ir
-        self.line = line
-        super().__init__(message)
-
-    def __str__(self) -> str:
-        lines = [f"{self.code} {self.title}: {self.message}"]
-        if self.line:
-            text = self.llvm_ir.splitlines()
-            first = max(self.line - 3, 0)
-            for number, content in enumerate(text[first : self.line + 2], start=first + 1):
-                marker = ">" if number == self.line else " "
-                lines.append(f" {marker} {number:5} | {content}")
-        lines.append("   = help: this is a defect in graphc; please report it with the graph")
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Loop axes, coordinates on them, and tensors in memory.
 
-Owns `Axis`, `Index` and `Buffer`. Imports `codegen.values`. Invariant: all are values; a coordinate
-says how it moves with each axis, whatever code will stand on that axis.
+Owns `Axis`, `Index` and `Buffer`. Imports `codegen.values` and access maps. Invariant: all are
+values; a coordinate says how it moves with each axis, whatever code will stand on that axis.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphc.codegen.values import Value
+from graphc.ir.op import Affine
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,19 @@ class Index:
             tuple((value, factor * scale) for value, factor in self.dynamic),
         )
 
+    def plus(self, other: Index) -> Index:
+        """The sum of two coordinates."""
+        if not self.terms and not self.dynamic:
+            return other.affine(1, self.offset)
+        factors = dict(self.terms)
+        for axis, factor in other.terms:
+            factors[axis] = factors.get(axis, 0) + factor
+        return Index(
+            tuple((axis, factor) for axis, factor in factors.items() if factor),
+            self.offset + other.offset,
+            self.dynamic + other.dynamic,
+        )
+
     def shifted(self, axis: Axis, by: int) -> Index:
         """The coordinate when `axis` is further by a constant."""
         factor = sum(f for a, f in self.terms if a is axis)
@@ -52,6 +66,14 @@ class Index:
 
 
 Indices = tuple[Index, ...]
+
+
+def affine_index(entry: Affine, at: Indices) -> Index:
+    """The coordinate that an entry of an access map gives at an index."""
+    result = Index((), entry.offset)
+    for axis, scale in entry.terms:
+        result = result.plus(at[axis].affine(scale, 0))
+    return result
 
 
 def indices_of(axes: Sequence[Axis]) -> Indices:

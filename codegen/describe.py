@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from graphc.codegen.loop_nest import Access, LoopNest
+from graphc.codegen.operand import Contraction
 from graphc.codegen.plan import KernelPlan
 from graphc.ir.graph import Graph, Node
 from graphc.ir.printer import value_names
@@ -31,7 +32,7 @@ def _describe(kernel: KernelPlan, names: Names) -> Iterator[str]:
         yield f"  code      that of {kernel.same_as}"
     elif isinstance(kernel.loops, LoopNest):
         yield from _describe_nest(kernel.loops, names)
-    else:
+    elif isinstance(kernel.loops, Contraction):
         product = kernel.loops
         axes = (*product.batch, product.rows, product.columns, product.depth)
         loops = ", ".join(f"{axis.name} {axis.extent}" for axis in axes)

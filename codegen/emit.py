@@ -20,7 +20,7 @@ from graphc.codegen.values import (
     memory_type,
 )
 from graphc.codegen.writer import Writer
-from graphc.ir.types import DType, bool_, int8, int64
+from graphc.ir.types import HALVES, DType, bool_, int8, int64
 
 FAST_CONTRACT = "contract"
 """The one float flag used: a multiply may be contracted with an add into an FMA."""
@@ -240,15 +240,17 @@ class Function(Writer):
 
     def stack_slot(self, dtype: DType) -> Value:
         """Room for one value for as long as this function runs."""
-        return self.emit(f"alloca {memory_type(dtype)}", POINTER)
+        return self.slot(f"alloca {memory_type(dtype)}", POINTER)
 
 
 class Module:
     """A set of functions and the intrinsics they use."""
 
-    def __init__(self, attributes: str = "") -> None:
-        """`attributes` are function attributes, such as `"prefer-vector-width"="512"`."""
+    def __init__(self, attributes: str = "", *, converts_half: bool = False) -> None:
+        """`attributes` are function attributes, such as `"prefer-vector-width"="512"`;
+        `converts_half` says that the target has instructions between float16 and f32."""
         self.attributes = attributes
+        self.converts_half = converts_half
         self.functions: list[Function] = []
         self._declarations: dict[str, None] = {}
         self._globals: dict[str, None] = {}
@@ -290,7 +292,7 @@ class Module:
 
 
 def _intrinsic_suffix(dtype: DType, lanes: int) -> str:
-    letter = "f" if dtype.is_float else "i"
+    letter = "f" if dtype.is_float and dtype not in HALVES else "i"
     scalar = f"{letter}{dtype.bits}"
     return scalar if lanes == 1 else f"v{lanes}{scalar}"
 

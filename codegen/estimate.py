@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from graphc.codegen.loop_nest import LoopNest
+from graphc.codegen.operand import Contraction
 from graphc.codegen.plan import KernelPlan
 from graphc.codegen.target import Target
 from graphc.ir.domain import Domain
@@ -27,8 +28,8 @@ def _cycles(kernel: KernelPlan, target: Target) -> float:
     element_bytes = max(node.dtype.bytes for node in kernel.group.nodes)
     lanes = target.lanes(element_bytes)
     cost = float(sum(node.op.cost for node in kernel.group.nodes) + 1)
-    if not isinstance(kernel.loops, LoopNest):
+    if isinstance(kernel.loops, Contraction):
         cost += kernel.loops.depth.extent
-    elif kernel.loops.schedule.lanes == 1:
+    elif not isinstance(kernel.loops, LoopNest) or kernel.loops.schedule.lanes == 1:
         lanes = 1
     return math.prod(domain.shape) * cost / lanes

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import cast
 
-from graphc.codegen.coordinates import Axis, Buffer, Index, Indices
+from graphc.codegen.coordinates import Axis, Buffer, Index, Indices, affine_index
 from graphc.codegen.emit import Function
 from graphc.codegen.scalars import VectorScalars
 from graphc.codegen.values import Value, constant, index
@@ -244,10 +244,8 @@ class Evaluator:
             if isinstance(entry, Indirect):
                 number = self._wrapped(self._index_key(key, entry), size)
                 result.append(Index((), 0, ((number, 1),)))
-            elif entry.axis is None:
-                result.append(Index((), entry.offset))
             else:
-                result.append(key[1][entry.axis].affine(entry.scale, entry.offset))
+                result.append(affine_index(entry, key[1]))
         return tuple(result)
 
     def _wrapped(self, source: Key, size: int) -> Value:

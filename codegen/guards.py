@@ -7,6 +7,7 @@ clamped where it is used.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,16 +34,22 @@ def find_guards(graph: Graph) -> tuple[IndexGuard, ...]:
     inputs = set(graph.inputs)
     found: dict[tuple[Node, int], IndexGuard] = {}
     for node in graph.nodes:
-        maps = operand_maps(node) or ()
-        for operand, mapping in zip(node.operands, maps, strict=False):
-            for entry, size in zip(mapping or (), operand.shape, strict=False):
-                if not isinstance(entry, Indirect):
-                    continue
-                source = _behind_moves(node.operands[entry.operand])
-                if source in inputs and source.type.size:
-                    guard = IndexGuard(source, size, str(node.loc or ""))
-                    found.setdefault((source, size), guard)
+        for position, size in _indexed(node):
+            source = _behind_moves(node.operands[position])
+            if source in inputs and source.type.size:
+                guard = IndexGuard(source, size, str(node.loc or ""))
+                found.setdefault((source, size), guard)
     return tuple(found.values())
+
+
+def _indexed(node: Node) -> Iterator[tuple[int, int]]:
+    """Which operands of a node are indices, and the size of the axis that each counts along."""
+    if node.op.indexed is not None:
+        yield from node.op.indexed(node)
+    for operand, mapping in zip(node.operands, operand_maps(node) or (), strict=False):
+        for entry, size in zip(mapping or (), operand.shape, strict=False):
+            if isinstance(entry, Indirect):
+                yield entry.operand, size
 
 
 def _behind_moves(node: Node) -> Node:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
-from graphc.codegen.coordinates import Axis, Index, Indices
+from graphc.codegen.coordinates import Axis, Index, Indices, affine_index
 from graphc.codegen.target import Target
 from graphc.ir.access import broadcast_map, compose, operand_maps
 from graphc.ir.domain import Domain
@@ -97,9 +97,7 @@ class LoopNest:
             offset = shift if number == self.schedule.lane_axis else 0
             point.append(Index(((axis, 1),), offset) if axis.extent > 1 else Index())
         return tuple(
-            Index()
-            if not isinstance(entry, Affine) or entry.axis is None
-            else point[entry.axis].affine(entry.scale, entry.offset)
+            affine_index(entry, tuple(point)) if isinstance(entry, Affine) else Index()
             for entry in mapping
         )
 
@@ -296,14 +294,15 @@ def _operand_maps(node: Node, mapping: AccessMap) -> Iterable[tuple[Node, Access
 
 
 def _axes_of(entry: Affine | Indirect) -> set[int]:
-    return {entry.axis} if isinstance(entry, Affine) and entry.axis is not None else set()
+    return {axis for axis, _ in entry.terms} if isinstance(entry, Affine) else set()
 
 
 def _factors(node: Node, mapping: AccessMap, rank: int) -> tuple[int, ...]:
     factors = [0] * rank
     for entry, stride, size in zip(mapping, row_major_strides(node.shape), node.shape, strict=True):
-        if isinstance(entry, Affine) and entry.axis is not None and size != 1:
-            factors[entry.axis] += entry.scale * stride
+        if isinstance(entry, Affine) and size != 1:
+            for axis, scale in entry.terms:
+                factors[axis] += scale * stride
     return tuple(factors)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.codegen.coordinates import Axis, Buffer, Index, Indices, indices_of
+from graphc.codegen.coordinates import Axis, Buffer, Index, Indices, affine_index, indices_of
 from graphc.codegen.place import Place
 from graphc.codegen.values import Value, index
 from graphc.ir.access import operand_maps
@@ -165,10 +165,7 @@ def _loads(operand: Operand, buffers: Mapping[Node, Buffer]) -> Iterator[tuple[B
 def _mapped(at: Indices, mapping: AccessMap) -> Indices:
     """An index on the operand; a coordinate that is read from data counts as constant."""
     return tuple(
-        at[entry.axis].affine(entry.scale, entry.offset)
-        if isinstance(entry, Affine) and entry.axis is not None
-        else Index((), entry.offset if isinstance(entry, Affine) else 0)
-        for entry in mapping
+        affine_index(entry, at) if isinstance(entry, Affine) else Index() for entry in mapping
     )
 
 

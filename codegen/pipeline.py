@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,22 +21,30 @@ from graphc.codegen.entry import emit_entry
 from graphc.codegen.estimate import nanoseconds
 from graphc.codegen.guards import IndexGuard, find_guards
 from graphc.codegen.module import emit_module
-from graphc.codegen.plan import KernelPlan, plan_kernels
+from graphc.codegen.plan import KernelPlan, plan_step
 from graphc.codegen.target import Target, host_target
 from graphc.ir.graph import Graph, Node
+from graphc.ir.nested import everywhere, inside
+from graphc.ir.passes.capture import capture_constants
 from graphc.ir.passes.fuse import fuse
-from graphc.ir.passes.plan_memory import MemoryPlan, plan_memory
+from graphc.ir.passes.inline_regions import inline_regions
+from graphc.ir.passes.merge_scans import merge_scans
+from graphc.ir.passes.plan_memory import MemoryPlan
 from graphc.ir.passes.simplify import simplify
 from graphc.ir.passes.stabilize import stabilize
 from graphc.ir.passes.take_while_sweeping import take_while_sweeping
+from graphc.ir.passes.widen import widen
 from graphc.ir.verifier import verify
 from graphc.runtime.artifact import Argument, Artifact, Guard, Manifest, Structure, TargetRecord
 
 Pass = Callable[[Graph], Graph]
 
 PIPELINE: tuple[tuple[str, tuple[Pass, ...]], ...] = (
-    ("simplified", (stabilize, simplify)),
-    ("fused", (take_while_sweeping, fuse)),
+    (
+        "simplified",
+        (merge_scans, inside(inline_regions), inside(stabilize), inside(widen), inside(simplify)),
+    ),
+    ("fused", (inside(take_while_sweeping), inside(capture_constants), inside(fuse))),
 )
 """The stages after the declared graph, each with the passes that lead to it, in order."""
 
@@ -88,7 +96,9 @@ def run_passes(graph: Graph, verify_level: int = 1) -> dict[str, Graph]:
             graph = apply(graph)
             if verify_level >= 2:
                 verify(graph)
-        graph = stages[stage] = replace(graph, stage=stage)
+        if graph.stage != stage:
+            graph = everywhere(partial(replace, stage=stage), graph)
+        stages[stage] = graph
     if verify_level:
         verify(graph)
     return stages
@@ -109,17 +119,17 @@ def compile_graph(
     target = target or host_target()
     stages = run_passes(graph, verify_level)
     fused = stages["fused"]
-    kernels = plan_kernels(fused, target)
-    memory = plan_memory(fused, {k.group.name: k.scratch_bytes for k in kernels})
+    plan = plan_step(fused, target)
+    kernels, memory = plan.kernels, plan.memory
     guards = find_guards(stages.get("simplified", fused))
     symbol = _symbol(graph.name)
-    text = emit_module(symbol, fused, kernels, memory, guards, target)
+    text = emit_module(symbol, plan, guards, target)
     module = compile_text(text, target)
     manifest = _manifest(fused, symbol, kernels, memory, guards, target, structure)
     entry = compile_text(emit_entry(manifest), target, optimise=False).object_bytes
     artifact = Artifact(manifest, module.object_bytes, entry)
     constants = tuple(_constant_value(node) for node in memory.constants)
-    return Compilation(artifact, stages, tuple(kernels), memory, constants, text, module)
+    return Compilation(artifact, stages, kernels, memory, constants, text, module)
 
 
 def _symbol(name: str) -> str:

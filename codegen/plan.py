@@ -1,25 +1,27 @@
 """What each kernel of a fused graph reads and writes, and how it loops.
 
-Owns `KernelPlan` and `plan_kernels`. Imports `ir` and `codegen`. Invariant: two kernels that
-differ in nothing but addresses have equal keys, and are planned and written once.
+Owns `StepPlan`, `KernelPlan` and `plan_step`. Imports `ir` and `codegen`. Invariant: two kernels
+that differ in nothing but addresses have equal keys, and are planned and written once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.codegen.contraction import scratch_bytes
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.loop_nest import LoopNest, build_loop_nest
 from graphc.codegen.operand import Contraction, matmul_contraction
+from graphc.codegen.routine import Routine, plan_routine
 from graphc.codegen.target import Target
 from graphc.codegen.tiling import ContractionSchedule, schedule_contraction
 from graphc.codegen.values import POINTER, Value
 from graphc.ir.graph import Graph, KernelGroup, Node
+from graphc.ir.nested import all_graphs, nested_graphs
 from graphc.ir.op import Family
 from graphc.ir.passes.inline import is_stored_source, is_view
-from graphc.ir.passes.plan_memory import stored_nodes
+from graphc.ir.passes.plan_memory import MemoryPlan, plan_memory, stored_nodes
 from graphc.ir.types import row_major_strides
 
 
@@ -34,18 +36,43 @@ class KernelPlan:
     group: KernelGroup
     reads: tuple[Node, ...]
     writes: tuple[Node, ...]
-    loops: LoopNest | Contraction
+    loops: LoopNest | Contraction | Routine
     schedule: ContractionSchedule | None
     scratch_bytes: int
     key: Hashable
     same_as: str = ""
 
 
-def plan_kernels(graph: Graph, target: Target) -> list[KernelPlan]:
+@dataclass(frozen=True)
+class StepPlan:
+    """A fused graph, its kernels in order and its memory; of nested graphs their plans, too."""
+
+    graph: Graph
+    kernels: tuple[KernelPlan, ...]
+    memory: MemoryPlan
+    nested: tuple[StepPlan, ...]
+
+
+def plan_step(graph: Graph, target: Target) -> StepPlan:
+    """Choose kernels and memory of a fused graph and of the graphs nested in it."""
+    plans: dict[int, StepPlan] = {}
+    for current in all_graphs(graph):
+        kernels = tuple(_plan_kernels(current, target, plans))
+        scratch = {kernel.group.name: kernel.scratch_bytes for kernel in kernels}
+        memory = plan_memory(current, scratch)
+        inner = {
+            id(g): plans[id(g)] for n in current.nodes for g in nested_graphs(n.attrs).values()
+        }
+        plans[id(current)] = StepPlan(current, kernels, memory, tuple(inner.values()))
+    return plans[id(graph)]
+
+
+def _plan_kernels(
+    graph: Graph, target: Target, nested: Mapping[int, StepPlan]
+) -> Iterator[KernelPlan]:
     """Choose loops and schedule of every kernel of a fused graph, in order."""
     places = _places(graph)
     first: dict[Hashable, KernelPlan] = {}
-    plans = []
     for group, stored in stored_nodes(graph).items():
         reads, writes = _reads(group), tuple(stored)
         key = _key(group, reads, writes, places)
@@ -53,9 +80,8 @@ def plan_kernels(graph: Graph, target: Target) -> list[KernelPlan]:
             name = first[key].group.name
             plan = replace(first[key], group=group, reads=reads, writes=writes, same_as=name)
         else:
-            plan = first[key] = _plan_kernel(group, reads, writes, key, target)
-        plans.append(plan)
-    return plans
+            plan = first[key] = _plan_kernel(group, reads, writes, key, target, nested)
+        yield plan
 
 
 def buffer_of(node: Node, address: Value, written: bool = False) -> Buffer:
@@ -69,7 +95,13 @@ def _plan_kernel(
     writes: tuple[Node, ...],
     key: Hashable,
     target: Target,
+    nested: Mapping[int, StepPlan],
 ) -> KernelPlan:
+    if any(node.op.family is Family.ROUTINE for node in group.nodes):
+        inner = [nested[id(g)] for n in group.nodes for g in nested_graphs(n.attrs).values()]
+        workspace = max((step.memory.workspace_bytes for step in inner), default=0)
+        routine = plan_routine(group.nodes, writes, target.vector_bits // 8, workspace)
+        return KernelPlan(group, reads, writes, routine, None, routine.scratch_bytes, key)
     products = [node for node in group.nodes if node.op.family is Family.CONTRACTION]
     if not products:
         nest = build_loop_nest(group, writes, target)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphc.codegen import vector_math
+from graphc.codegen import halves, vector_math
 from graphc.codegen.emit import FAST_CONTRACT, Function
 from graphc.codegen.values import Value, constant
-from graphc.ir.scalar import Comparison
-from graphc.ir.types import DType, bool_
+from graphc.ir.scalar import Comparison, Going, State, Step
+from graphc.ir.types import HALVES, DType, bool_
 
 _FLOAT_PREDICATE = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 
@@ -92,10 +92,14 @@ class VectorScalars:
         source = x.dtype
         if source is dtype:
             return x
-        if dtype is bool_:
+        if dtype is bool_ and source not in HALVES:
             return self.compare("ne", x, self.const(0, source))
         if not x.ref.startswith("%"):
             x = self._materialised(x)
+        if source in HALVES:
+            return self.cast(halves.widen(self, x), dtype)
+        if dtype in HALVES:
+            return halves.narrow(self, x, dtype)
         convert = self.function.convert
         if source.is_float and dtype.is_float:
             return convert("fpext" if dtype.bits > source.bits else "fptrunc", x, dtype)
@@ -119,6 +123,45 @@ class VectorScalars:
 
     def floor(self, x: Value) -> Value:
         return self.function.intrinsic("floor", x)
+
+    def ceil(self, x: Value) -> Value:
+        return self.function.intrinsic("ceil", x)
+
+    def trunc(self, x: Value) -> Value:
+        return self.function.intrinsic("trunc", x)
+
+    def round_even(self, x: Value) -> Value:
+        return self.function.intrinsic("roundeven", x)
+
+    def bits(self, x: Value, dtype: DType) -> Value:
+        return self.function.convert("bitcast", self._materialised(x), dtype)
+
+    def bit_and(self, x: Value, y: Value) -> Value:
+        return self.integer("and", x, y)
+
+    def bit_or(self, x: Value, y: Value) -> Value:
+        return self.integer("or", x, y)
+
+    def bit_xor(self, x: Value, y: Value) -> Value:
+        return self.integer("xor", x, y)
+
+    def shift_left(self, x: Value, count: Value) -> Value:
+        return self.integer("shl", x, count)
+
+    def shift_right(self, x: Value, count: Value) -> Value:
+        return self.integer("ashr" if x.dtype.kind == "int" else "lshr", x, count)
+
+    def count_ones(self, x: Value) -> Value:
+        return self.function.intrinsic("ctpop", x)
+
+    def iterate(self, going: Going, step: Step, state: State) -> State:
+        return tuple(
+            self.function.iterate(
+                self.align(*state),
+                lambda carried: self.function.any_lane(going(*carried)),
+                lambda carried: self.align(*step(*carried)),
+            )
+        )
 
     def exp(self, x: Value) -> Value:
         return vector_math.exp(self, x)
@@ -147,6 +190,66 @@ class VectorScalars:
     def cos(self, x: Value) -> Value:
         return vector_math.cos(self, x)
 
+    def tan(self, x: Value) -> Value:
+        return vector_math.tan(self, x)
+
+    def asin(self, x: Value) -> Value:
+        return vector_math.asin(self, x)
+
+    def acos(self, x: Value) -> Value:
+        return vector_math.acos(self, x)
+
+    def atan(self, x: Value) -> Value:
+        return vector_math.atan(self, x)
+
+    def atan2(self, y: Value, x: Value) -> Value:
+        return vector_math.atan2(self, *self.align(y, x))
+
+    def sinh(self, x: Value) -> Value:
+        return vector_math.sinh(self, x)
+
+    def cosh(self, x: Value) -> Value:
+        return vector_math.cosh(self, x)
+
+    def asinh(self, x: Value) -> Value:
+        return vector_math.asinh(self, x)
+
+    def acosh(self, x: Value) -> Value:
+        return vector_math.acosh(self, x)
+
+    def atanh(self, x: Value) -> Value:
+        return vector_math.atanh(self, x)
+
+    def exp2(self, x: Value) -> Value:
+        return vector_math.exp2(self, x)
+
+    def log2(self, x: Value) -> Value:
+        return vector_math.log2(self, x)
+
+    def log10(self, x: Value) -> Value:
+        return vector_math.log10(self, x)
+
+    def cbrt(self, x: Value) -> Value:
+        return vector_math.cbrt(self, x)
+
+    def erfc(self, x: Value) -> Value:
+        return vector_math.erfc(self, x)
+
+    def erfinv(self, x: Value) -> Value:
+        return vector_math.erfinv(self, x)
+
+    def lgamma(self, x: Value) -> Value:
+        return vector_math.lgamma(self, x)
+
+    def digamma(self, x: Value) -> Value:
+        return vector_math.digamma(self, x)
+
+    def polygamma(self, x: Value, order: int) -> Value:
+        return vector_math.polygamma(self, x, order)
+
+    def hypot(self, x: Value, y: Value) -> Value:
+        return vector_math.hypot(self, *self.align(x, y))
+
     def pow(self, x: Value, y: Value) -> Value:
         return vector_math.pow(self, *self.align(x, y))
 
@@ -156,14 +259,6 @@ class VectorScalars:
         """The same values, all as wide as the widest."""
         lanes = max(value.lanes for value in values)
         return tuple(self.function.splat(value, lanes) for value in values)
-
-    def bits(self, x: Value, dtype: DType) -> Value:
-        """The bit pattern of `x` read as another dtype of the same width."""
-        return self.function.convert("bitcast", self._materialised(x), dtype)
-
-    def round_even(self, x: Value) -> Value:
-        """To the nearest integer, ties to even, as a float."""
-        return self.function.intrinsic("roundeven", x)
 
     def integer(self, opcode: str, x: Value, y: Value) -> Value:
         """An integer instruction: `and`, `or`, `xor`, `shl`, `lshr`, `ashr`, `add`, `sub`."""

@@ -41,6 +41,13 @@ class Target:
     def is_x86(self) -> bool:
         return self.triple.startswith(("x86_64", "i386", "i686"))
 
+    @property
+    def converts_half(self) -> bool:
+        """Whether it has instructions between float16 and f32; else LLVM would call a library."""
+        if self.is_x86:
+            return "+f16c" in self.features.split(",")
+        return self.triple.startswith(("aarch64", "arm64"))
+
     def lanes(self, element_bytes: int) -> int:
         """How many elements of this size one vector register holds."""
         return self.vector_bits // (8 * element_bytes)

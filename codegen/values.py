@@ -9,15 +9,25 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from graphc.ir.types import DType, bool_, float32, int64
+import numpy as np
+
+from graphc.ir.rounding import rounded
+from graphc.ir.types import HALVES, DType, bool_, float32, int64
 
 POINTER = DType("ptr", "uint", 64)
+
+HALF = DType("half", "float", 16)
+"""LLVM's own type of float16 values, for targets that convert it; elsewhere they are bits."""
 
 
 def llvm_type(dtype: DType, lanes: int = 1) -> str:
     """LLVM's spelling of a scalar (`float`) or a vector (`<16 x float>`)."""
     if dtype is POINTER:
         scalar = "ptr"
+    elif dtype is HALF:
+        scalar = "half"
+    elif dtype in HALVES:
+        scalar = "i16"
     elif dtype.is_float:
         scalar = "float" if dtype.bits == 32 else "double"
     else:
@@ -33,11 +43,13 @@ def memory_type(dtype: DType, lanes: int = 1) -> str:
 
 
 def literal(value: float | int | bool, dtype: DType) -> str:
-    """A constant as LLVM writes it; floats in exact hexadecimal."""
+    """A constant as LLVM writes it; floats in exact hexadecimal, 16-bit ones as their bits."""
     if dtype is bool_:
         return "true" if value else "false"
     if not dtype.is_float:
         return str(int(value))
+    if dtype in HALVES:
+        return str(int(rounded(np.asarray(value, np.float64), dtype).view(np.uint16)))
     as_double = float(value)
     if dtype is float32:
         as_double = struct.unpack("f", struct.pack("f", as_double))[0]

@@ -7,7 +7,7 @@ Invariant: an instruction without effects is written in the outermost loop that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -50,6 +50,7 @@ class Writer:
         # not be moved out of, because it might not run there.
         self._ahead: list[Lines] = []
         self._fixed = 0
+        self._slots = self._reserve()
 
     @property
     def depth(self) -> int:
@@ -86,6 +87,12 @@ class Writer:
             return self.emit(right, dtype, lanes)
         result = self._named(dtype, lanes, depth)
         self._ahead[depth].append(f"  {result.ref} = {right}")
+        return result
+
+    def slot(self, right: str, dtype: DType) -> Value:
+        """Write `%vN = right` at the head of the function, where stack memory is taken once."""
+        result = self._named(dtype, 1, 0)
+        self._slots.append(f"  {result.ref} = {right}")
         return result
 
     def _reserve(self) -> Lines:
@@ -158,6 +165,32 @@ class Writer:
             right = _phi(first, before, back, last)
             loop.results.append(self.emit(right, first.dtype, first.lanes))
 
+    def iterate(
+        self,
+        carried: Sequence[Value],
+        going: Callable[[Sequence[Value]], Value],
+        step: Callable[[Sequence[Value]], Sequence[Value]],
+    ) -> list[Value]:
+        """Rounds while the scalar condition `going(carried)` holds; `step` gives what is carried
+        to the next. Returns what is carried when it no longer does."""
+        ahead = self._reserve()
+        names = ("iterate", "iterate_body", "iterate_end")
+        head, body, after = (self.fresh_label(name) for name in names)
+        before = self.block
+        self.jump(head)
+        self.label(head)
+        with self._nested(ahead, always_runs=True):
+            phis = [self.fresh(value.dtype, value.lanes) for value in carried]
+            joins = self._reserve()
+            self.branch(going(phis), body, after)
+            self.label(body)
+            following = step(phis)
+            for phi, first, back in zip(phis, carried, following, strict=True):
+                joins.append(f"  {phi.ref} = {_phi(first, before, back, self.block)}")
+            self.jump(head)
+        self.label(after)
+        return [replace(phi, depth=self.depth) for phi in phis]
+
     @contextmanager
     def when(
         self, condition: Value, hint: str = "then", *, falls_through: bool = True
@@ -172,6 +205,25 @@ class Writer:
             yield
         if falls_through:
             self.jump(after)
+        self.label(after)
+
+    @contextmanager
+    def repeat(self, hint: str = "repeat") -> Iterator[Callable[[Value], None]]:
+        """Run the block again and again; the function yielded leaves it unless a condition holds,
+        and must be called in the block itself."""
+        ahead = self._reserve()
+        body, after = self.fresh_label(hint), self.fresh_label(f"{hint}_end")
+
+        def leave_unless(condition: Value) -> None:
+            further = self.fresh_label(hint)
+            self.branch(condition, further, after)
+            self.label(further)
+
+        self.jump(body)
+        self.label(body)
+        with self._nested(ahead, always_runs=False):
+            yield leave_unless
+        self.jump(body)
         self.label(after)
 
     def call(self, callee: Writer, arguments: Sequence[Value]) -> None:

@@ -24,13 +24,29 @@ if not Path(__path__[0], "ir").exists():
     __path__.append(str(Path(__path__[0]).parent))
 
 if TYPE_CHECKING:
-    from graphc import datasets, errors, functions, init, nn, optim, training
-    from graphc.autodiff import grad, jvp, value_and_grad
+    from graphc import datasets, errors, functions, init, linalg, nn, optim, random, training
+    from graphc.autodiff import (
+        grad,
+        hessian,
+        hvp,
+        jacfwd,
+        jacobian,
+        jacrev,
+        jvp,
+        value_and_grad,
+        vjp,
+    )
     from graphc.building import build_graph
+    from graphc.checking import check_grad
     from graphc.compilation import Step, compile
+    from graphc.costs import cost
     from graphc.declare import Parameter, const, input, param
+    from graphc.functions.control import cond, scan, while_loop
+    from graphc.functions.regions import checkpoint, custom_gradient
     from graphc.ir.types import (
+        bfloat16,
         bool_,
+        float16,
         float32,
         float64,
         int8,
@@ -42,8 +58,10 @@ if TYPE_CHECKING:
         uint32,
         uint64,
     )
+    from graphc.just_in_time import jit
     from graphc.runtime.executable import load
     from graphc.tensor import Tensor
+    from graphc.vectorise import vmap
 
 __version__ = "0.1.0"
 
@@ -51,42 +69,75 @@ __all__ = [
     "Parameter",
     "Step",
     "Tensor",
+    "bfloat16",
     "bool_",
     "build_graph",
+    "check_grad",
+    "checkpoint",
     "compile",
+    "cond",
     "const",
+    "cost",
+    "custom_gradient",
     "datasets",
     "errors",
+    "float16",
     "float32",
     "float64",
     "functions",
     "grad",
+    "hessian",
+    "hvp",
     "init",
     "input",
     "int8",
     "int16",
     "int32",
     "int64",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jit",
     "jvp",
+    "linalg",
     "load",
     "nn",
     "optim",
     "param",
+    "random",
+    "scan",
     "training",
     "uint8",
     "uint16",
     "uint32",
     "uint64",
     "value_and_grad",
+    "vjp",
+    "vmap",
+    "while_loop",
 ]
 
 _HOMES = {
-    "autodiff": ("grad", "jvp", "value_and_grad"),
+    "autodiff": (
+        "grad",
+        "hessian",
+        "hvp",
+        "jacfwd",
+        "jacobian",
+        "jacrev",
+        "jvp",
+        "value_and_grad",
+        "vjp",
+    ),
     "building": ("build_graph",),
     "compilation": ("Step", "compile"),
+    "checking": ("check_grad",),
+    "costs": ("cost",),
     "declare": ("Parameter", "const", "input", "param"),
+    "just_in_time": ("jit",),
     "runtime.executable": ("load",),
     "tensor": ("Tensor",),
+    "vectorise": ("vmap",),
 }
 """The modules that names other than modules, dtypes and tensor functions come from."""
 

@@ -7,6 +7,7 @@ how it was made.
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,11 @@ from graphc import config
 from graphc.building import Program, build_program
 from graphc.codegen import pipeline
 from graphc.codegen.pipeline import Compilation
+from graphc.finite import Watch
+from graphc.ir.cost import CostTable, cost_of
 from graphc.ir.location import provenance
 from graphc.public import at_user_line
+from graphc.runtime.errors import ArtifactError
 from graphc.runtime.executable import Executable
 from graphc.source import caller
 from graphc.stages import GRAPH_STAGES, STAGES, stage_text
@@ -27,11 +31,16 @@ if TYPE_CHECKING:
 class Step(Executable):
     """A compiled program, which can show every stage of its making."""
 
-    __slots__ = ("compilation",)
+    __slots__ = ("compilation", "watch")
 
-    def __init__(self, program: Program, compilation: Compilation) -> None:
+    def __init__(
+        self, program: Program, compilation: Compilation, watch: Watch | None = None
+    ) -> None:
         super().__init__(compilation.artifact, program.storages, compilation.constants)
         self.compilation = compilation
+        self.watch = watch
+        if watch is not None:
+            self.__call__ = watch.guard(self.__call__, program.storages)
 
     def ir(self, stage: str = "fused") -> str:
         """A stage of the compilation as text: graph, adjoint, simplified, fused, kernels, memory,
@@ -47,6 +56,19 @@ class Step(Executable):
         """The machine code, disassembled."""
         return self.ir("asm")
 
+    def cost(self) -> CostTable:
+        """Arithmetic and bytes of the program as declared, for each op; prints as a table."""
+        return cost_of(next(iter(self.compilation.graphs.values())).roots)
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """As `Executable.save`. A step with `debug_nans` is for this process: `ArtifactError`."""
+        if self.watch is not None:
+            raise ArtifactError(
+                f"{self.name} was compiled with debug_nans=True and cannot be saved",
+                help="compile it without",
+            )
+        super().save(folder)
+
     def memory(self) -> str:
         """Where each buffer lies, and while which kernels run it is needed."""
         return self.ir("memory")
@@ -54,7 +76,12 @@ class Step(Executable):
 
 @at_user_line
 def compile(
-    inputs: Inputs, outputs: Any, updates: Updates | None = None, *, name: str | None = None
+    inputs: Inputs,
+    outputs: Any,
+    updates: Updates | None = None,
+    *,
+    name: str | None = None,
+    debug_nans: bool = False,
 ) -> Step:
     """Compile a program to one native function.
 
@@ -62,6 +89,10 @@ def compile(
     tensors, nested as you like; a call returns arrays in the same structure. `updates` maps
     parameters to the values that they take at the end of each call. `name` is the step's name in
     dumps; without it, the variable that the step is assigned to.
+
+    With `debug_nans` a call raises `NonFiniteError` for the first value, in the order of the graph,
+    that has a NaN or an infinity which its operands do not have. It names the op, your line and
+    what the operands were; parameters keep their values. Without it, nothing is spent on this.
 
     Raises `BoundaryError` for an input that is missing, not used, listed twice or no input, for
     an output that is no tensor and an update of what is no parameter; `ShapeError` or
@@ -76,13 +107,23 @@ def compile(
     array([2., 4., 6.], dtype=float32)
     """
     program = build_program(inputs, outputs, updates, name or caller().target)
+    level = config.VERIFY.number(2)
     with provenance(None):
+        watch = _watch(program, level) if debug_nans else None
         compilation = pipeline.compile_graph(
-            program.graph, structure=program.structure, verify_level=config.VERIFY.number(2)
+            program.graph if watch is None else watch.graph,
+            structure=program.structure if watch is None else watch.structure,
+            verify_level=level,
         )
     if config.DUMP.value:
         _write_stages(compilation, Path(config.DUMP.value, program.graph.name))
-    return Step(program, compilation)
+    return Step(program, compilation, watch)
+
+
+def _watch(program: Program, verify_level: int) -> Watch:
+    """The program with checks, put where no pass will rewrite the values that they look at."""
+    stages = pipeline.run_passes(program.graph, verify_level)
+    return Watch.over(stages["simplified"], program.structure)
 
 
 def _write_stages(compilation: Compilation, folder: Path) -> None:

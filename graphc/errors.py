@@ -1,14 +1,18 @@
 """Every error class of graphc in one place, for `except gc.errors.ShapeError`.
 
-Owns nothing: the classes live where they are raised. Imports `ir.diagnostics` and
-`runtime.errors`. Invariant: a class that a user can meet is found here.
+Owns nothing: the classes live where they are raised. Imports the errors of `ir`, `codegen` and
+`runtime`. Invariant: a class that a user can meet is found here.
 """
 
 from __future__ import annotations
 
+from graphc.codegen.errors import BackendError
 from graphc.ir.diagnostics import (
     AttributeValueError,
+    BatchError,
     BoundaryError,
+    ControlError,
+    DerivativeError,
     DTypeError,
     GradientError,
     GraphError,
@@ -30,6 +34,7 @@ from graphc.runtime.errors import (
     IndexRangeError,
     InternalCallError,
     MissingInputError,
+    NonFiniteError,
     NotAnArrayError,
     OutputStructureError,
     OverlapError,
@@ -48,18 +53,23 @@ __all__ = [
     "ArgumentShapeError",
     "ArtifactError",
     "AttributeValueError",
+    "BackendError",
+    "BatchError",
     "BoundaryError",
     "ByteOrderError",
     "CallError",
     "CodedError",
     "ContiguityError",
+    "ControlError",
     "DTypeError",
+    "DerivativeError",
     "GradientError",
     "GraphError",
     "IndexRangeError",
     "InternalCallError",
     "MissingInputError",
     "NameClashError",
+    "NonFiniteError",
     "NotAnArrayError",
     "OutputStructureError",
     "OverlapError",

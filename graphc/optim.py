@@ -1,7 +1,8 @@
 """Optimizers: from a loss and its parameters to updates.
 
-Owns `SGD` and `Adam`. Invariant: what an optimizer remembers is itself parameters, updated in the
-same step, so that it is saved and loaded with the rest.
+Owns `SGD` and `Adam`. Invariants: what an optimizer remembers is itself parameters, updated in the
+same step, so that it is saved and loaded with the rest. For parameters of float16 and bfloat16 it
+remembers and computes in f32, and rounds the new value once.
 """
 
 from __future__ import annotations
@@ -50,14 +51,15 @@ class SGD:
     def updates(self, loss: Tensor, params: Sequence[Parameter]) -> Updates:
         """The new values of `params`, and of the velocities if there is momentum."""
         updates: Updates = {}
-        for weight, gradient in zip(params, grad(loss, list(params)), strict=True):
+        for weight, gradient in _with_gradients(loss, params):
             direction = gradient
             if self.momentum:
                 velocity = _slot(weight, "velocity")
                 updates[velocity] = direction = self.momentum * velocity + gradient
                 if self.nesterov:
                     direction = self.momentum * direction + gradient
-            updates[weight] = weight - _in_dtype(self.rate, weight) * direction
+            step = _in_dtype(self.rate, direction) * direction
+            updates[weight] = (_computable(weight) - step).astype(weight.dtype)
         return updates
 
 
@@ -79,27 +81,36 @@ class Adam:
         """The new values of `params`, of their moments and of the step counter."""
         if not params:
             return {}
-        widest = np.result_type(*(weight.dtype.numpy for weight in params))
+        widest = np.result_type(*(weight.dtype.arithmetic.numpy for weight in params))
         counter = param(f"{params[0].name}.steps", np.zeros((), widest))
         steps = counter + 1
         # Both corrections of the algorithm are scalars, so that an element costs one division.
         rate = self.rate / _missing(self.beta1, steps)
         scale = apply(ops.rsqrt, _missing(self.beta2, steps))
         updates: Updates = {counter: steps}
-        for weight, gradient in zip(params, grad(loss, list(params)), strict=True):
+        for weight, gradient in _with_gradients(loss, params):
             m, v = _slot(weight, "m"), _slot(weight, "v")
             updates[m] = self.beta1 * m + (1 - self.beta1) * gradient
             updates[v] = self.beta2 * v + (1 - self.beta2) * apply(ops.square, gradient)
-            root = apply(ops.sqrt, updates[v]) * scale.astype(weight.dtype)
-            updates[weight] = weight - rate.astype(weight.dtype) * updates[m] / (
-                root + self.epsilon
-            )
+            root = apply(ops.sqrt, updates[v]) * scale.astype(v.dtype)
+            step = rate.astype(m.dtype) * updates[m] / (root + self.epsilon)
+            updates[weight] = (_computable(weight) - step).astype(weight.dtype)
         return updates
 
 
 def _slot(weight: Parameter, name: str) -> Parameter:
-    """A parameter of zeros beside `weight`."""
-    return param(f"{weight.name}.{name}", np.zeros(weight.shape, weight.dtype.numpy))
+    """A parameter of zeros beside `weight`, in the dtype that is computed in."""
+    return param(f"{weight.name}.{name}", np.zeros(weight.shape, weight.dtype.arithmetic.numpy))
+
+
+def _with_gradients(loss: Tensor, params: Sequence[Parameter]) -> list[tuple[Parameter, Tensor]]:
+    gradients = grad(loss, list(params)) if params else []
+    return list(zip(params, map(_computable, gradients), strict=True))
+
+
+def _computable(tensor: Tensor) -> Tensor:
+    """A tensor in the dtype that arithmetic on it is done in."""
+    return tensor.astype(tensor.dtype.arithmetic)
 
 
 def _missing(beta: float, steps: Tensor) -> Tensor:
@@ -107,6 +118,6 @@ def _missing(beta: float, steps: Tensor) -> Tensor:
     return -apply(ops.expm1, steps * math.log(beta))
 
 
-def _in_dtype(number: float | Tensor, weight: Tensor) -> float | Tensor:
-    """A tensor in the dtype of `weight`; a Python number is weak already."""
-    return number.astype(weight.dtype) if isinstance(number, Tensor) else number
+def _in_dtype(number: float | Tensor, other: Tensor) -> float | Tensor:
+    """A tensor in the dtype of `other`; a Python number is weak already."""
+    return number.astype(other.dtype) if isinstance(number, Tensor) else number

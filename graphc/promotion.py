@@ -1,13 +1,15 @@
 """From what a user passes to nodes of one dtype, by NumPy 2's rules.
 
-Owns `as_node`, `as_tensor` and `promoted`. Imports NumPy, `ir` and `Tensor`. Invariant: Python
-numbers are weak (they take the dtype of the tensors beside them), NumPy scalars and arrays are
-not; where graphc lacks the dtype that NumPy would choose (float16), the next larger one stands in.
+Owns `as_node`, `as_tensor`, `promoted` and `WeakNode`. Imports NumPy, `ir` and `Tensor`.
+Invariant: Python numbers are weak (they take the dtype of the tensors beside them), and so are the
+inputs that stand for them in a traced function; NumPy scalars and arrays are not; bfloat16
+promotes as float16 does, and the two of them to f32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,22 @@ from graphc.ir import build
 from graphc.ir.diagnostics import DTypeError, GraphError
 from graphc.ir.graph import Node
 from graphc.ir.op import Op
-from graphc.ir.types import DType, bool_, float32, float64
+from graphc.ir.types import DType, bfloat16, bool_, float16, float32, float64, int64
 from graphc.tensor import Tensor
 
 if TYPE_CHECKING:
     from graphc.tensor import TensorLike
 
 NumpyType = np.dtype[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class WeakNode(Node):
+    """An input that stands for a Python number, and is as weak as one.
+
+    It holds all of the number (f64 or i64). Beside a tensor it takes that tensor's dtype, as the
+    number would; by itself a float becomes f32.
+    """
 
 
 def as_dtype(dtype: object) -> DType:
@@ -38,8 +49,9 @@ def as_dtype(dtype: object) -> DType:
         return DType.of(dtype)
     except (KeyError, TypeError):
         raise DTypeError(
-            f"graphc has no dtype {dtype!r}",
-            help="use one of bool, int8 ... int64, uint8 ... uint64, float32, float64",
+            f"graphc has no dtype {str(dtype) if isinstance(dtype, np.dtype) else dtype!r}",
+            help="use one of bool, int8 ... int64, uint8 ... uint64, float16, bfloat16, float32, "
+            "float64",
         ) from None
 
 
@@ -49,7 +61,8 @@ def as_node(value: TensorLike) -> Node:
     A Python float becomes f32, as everything that is declared without a dtype.
     """
     if isinstance(value, Tensor):
-        return value.node
+        node = value.node
+        return build.cast(node, float32) if is_weak(node) and node.dtype is float64 else node
     if type(value) is float:
         return build.scalar(value, float32)
     array = _as_array(value)
@@ -58,8 +71,15 @@ def as_node(value: TensorLike) -> Node:
 
 
 def as_tensor(value: TensorLike) -> Tensor:
-    """The tensor itself, or a constant of an array or a number."""
-    return value if isinstance(value, Tensor) else Tensor(as_node(value))
+    """The tensor itself, or a constant of an array or a number. It is not weak."""
+    if isinstance(value, Tensor) and not is_weak(value.node):
+        return value
+    return Tensor(as_node(value))
+
+
+def is_weak(node: Node) -> bool:
+    """Whether the value is a Python number's."""
+    return type(node) is WeakNode
 
 
 def promoted(op: Op, operands: Sequence[TensorLike]) -> list[Node]:
@@ -68,7 +88,25 @@ def promoted(op: Op, operands: Sequence[TensorLike]) -> list[Node]:
     NumPy's own function is asked where the op has one; other ops take the common dtype.
     """
     known = [_as_operand(operand) for operand in operands]
-    wanted = _computed_in(op, tuple(_weak_type(operand) for operand in known))
+    try:
+        wanted = _taken_by(op, tuple(_weak_type(operand) for operand in known))
+    except DTypeError as error:
+        nodes = [each if isinstance(each, Node) else as_node(each) for each in known]
+        wrong = [i for i, node in enumerate(nodes) if node.dtype.arithmetic not in op.dtypes]
+        error.operand = wrong[0] if wrong else None
+        error.locate(None, nodes)
+        raise
+    return [_converted(operand, dtype) for operand, dtype in zip(known, wanted, strict=True)]
+
+
+def promoted_as(ufunc: np.ufunc, operands: Sequence[TensorLike]) -> list[Node]:
+    """The operands cast to the dtypes that a function of NumPy computes in.
+
+    Raises `DTypeError` where it takes no such operands.
+    """
+    known = [_as_operand(operand) for operand in operands]
+    types = tuple(_weak_type(operand) for operand in known)
+    wanted = _computed_in(ufunc.__name__, ufunc, types)
     return [_converted(operand, dtype) for operand, dtype in zip(known, wanted, strict=True)]
 
 
@@ -100,40 +138,65 @@ def _as_array(value: object) -> np.ndarray[Any, Any]:
 
 
 def _weak_type(operand: Node | np.ndarray[Any, Any] | int | float) -> Any:
-    """A NumPy dtype, or `int`/`float` for Python's weak numbers."""
+    """A dtype, or `int`/`float` for Python's weak numbers."""
     if isinstance(operand, Node):
-        return operand.dtype.numpy
-    return operand.dtype if isinstance(operand, np.ndarray) else type(operand)
+        if is_weak(operand):
+            return float if operand.dtype.is_float else int
+        return operand.dtype
+    return as_dtype(operand.dtype) if isinstance(operand, np.ndarray) else type(operand)
 
 
 @cache
-def _computed_in(op: Op, types: tuple[Any, ...]) -> list[DType]:
+def _taken_by(op: Op, types: tuple[Any, ...]) -> list[DType]:
     ufunc = getattr(np, op.numpy[0], None) if op.numpy else None
-    if isinstance(ufunc, np.ufunc) and any(isinstance(kind, np.dtype) for kind in types):
-        try:
-            resolved = ufunc.resolve_dtypes((*types, None))[:-1]
-        except TypeError as error:
-            raise DTypeError(f"{op.name} does not take these operands: {error}") from None
-        wanted = [_nearest(dtype) for dtype in resolved]
-        if len(set(wanted)) > 1:  # i64 with u64, which NumPy compares in a loop of their own
-            wanted = [_result_type(types)] * len(types)
-    else:
-        wanted = [_result_type(types)] * len(types)
+    wanted = _computed_in(op.name, ufunc, types)
     if op.dtypes and not any(dtype.is_integer or dtype is bool_ for dtype in op.dtypes):
         return [dtype if dtype.is_float else float64 for dtype in wanted]
     return wanted
 
 
+@cache
+def _computed_in(name: str, ufunc: object, types: tuple[Any, ...]) -> list[DType]:
+    if not any(isinstance(kind, DType) for kind in types):
+        types = tuple(float32 if float in types else int64 for _ in types)
+    if not isinstance(ufunc, np.ufunc):
+        return [_result_type(types)] * len(types)
+    try:
+        asked = (*_known_to_numpy(types), *[None] * ufunc.nout)
+        resolved = ufunc.resolve_dtypes(asked)[: -ufunc.nout]
+    except TypeError:
+        given = " and ".join(
+            kind.name if isinstance(kind, DType) else f"a Python {kind.__name__}" for kind in types
+        )
+        help_ = "convert with .astype(...)"
+        if bool_ in types:
+            help_ += "; logical_not, logical_xor and the other logical functions take bools"
+        raise DTypeError(f"{name} does not take {given}", help=help_) from None
+    wanted = [_known_to_graphc(dtype, types) for dtype in resolved]
+    # i64 and u64, which NumPy compares in a loop of their own, have a common dtype as well.
+    return wanted if len(set(wanted)) == 1 else [_result_type(types)] * len(types)
+
+
 def _result_type(types: Sequence[Any]) -> DType:
-    strong = [kind for kind in types if isinstance(kind, np.dtype)]
-    weak = [kind(0) for kind in types if not isinstance(kind, np.dtype)]
+    strong = [kind for kind in _known_to_numpy(types) if isinstance(kind, np.dtype)]
+    weak = [kind(0) for kind in types if not isinstance(kind, DType)]
     if not strong and float in types:
         return float32
-    return _nearest(np.result_type(*strong, *weak))
+    return _known_to_graphc(np.result_type(*strong, *weak), types)
 
 
-def _nearest(dtype: NumpyType) -> DType:
-    return float32 if dtype == np.float16 else as_dtype(dtype)
+def _known_to_numpy(types: Sequence[Any]) -> list[Any]:
+    """NumPy's dtypes, so that it can be asked. float16 stands for bfloat16, which promotes alike;
+    beside float16 itself f32 does, for neither of them holds the other."""
+    stand_in = float32 if float16 in types else float16
+    known = [stand_in if kind is bfloat16 else kind for kind in types]
+    return [kind.numpy if isinstance(kind, DType) else kind for kind in known]
+
+
+def _known_to_graphc(dtype: NumpyType, types: Sequence[Any]) -> DType:
+    """What NumPy answers for operands of `types`, with bfloat16 back in the place of float16."""
+    found = as_dtype(dtype)
+    return bfloat16 if found is float16 and bfloat16 in types else found
 
 
 def _converted(operand: Node | np.ndarray[Any, Any] | int | float, dtype: DType) -> Node:

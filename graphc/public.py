@@ -46,14 +46,17 @@ def at_user_line(function: Callable[Parameters, Result]) -> Callable[Parameters,
 def public(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]: ...
 @overload
 def public(
-    *, also: tuple[str, ...]
+    *, also: tuple[str, ...] = (), module: str = ""
 ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]: ...
-def public(function: Any = None, *, also: tuple[str, ...] = ()) -> Any:
-    """Make a function part of `graphc`, under its name and those in `also`."""
+def public(function: Any = None, *, also: tuple[str, ...] = (), module: str = "") -> Any:
+    """Make a function part of `graphc`, under its name and those in `also`.
+
+    With `module` it is part of that module of graphc, and stands for NumPy's of the same name.
+    """
     if function is None:
-        return functools.partial(public, also=also)
+        return functools.partial(public, also=also, module=module)
     located = at_user_line(function)
-    registry.register(located, (function.__name__, *also))
+    registry.register(located, (function.__name__, *also), module)
     return located
 
 

@@ -19,10 +19,15 @@ BY_NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {}
 """For a NumPy function the graphc function that does the same to symbolic tensors."""
 
 
-def register(function: Callable[..., Any], names: tuple[str, ...]) -> None:
-    """Enter `function` under `names`; those that NumPy has too answer for NumPy's function."""
+def register(function: Callable[..., Any], names: tuple[str, ...], module: str = "") -> None:
+    """Enter `function` under `names`; those that NumPy has too answer for NumPy's function.
+
+    A function of a submodule, as `linalg`, answers for that of NumPy's submodule alone.
+    """
+    home = getattr(np, module) if module else np
     for name in names:
-        FUNCTIONS[name] = function
-        counterpart = getattr(np, name, None)
+        if not module:
+            FUNCTIONS[name] = function
+        counterpart = getattr(home, name, None)
         if callable(counterpart) and not isinstance(counterpart, type):
             BY_NUMPY[counterpart] = function

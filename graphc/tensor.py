@@ -18,6 +18,7 @@ from graphc import dispatch
 from graphc.ir.graph import Node
 from graphc.ir.types import DType, Shape
 from graphc.registry import FUNCTIONS
+from graphc.updates import At
 
 TensorLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | np.generic | float | Sequence[Any]"
 """What functions take as operand: a tensor, an array, a number, or nested lists of numbers."""
@@ -76,6 +77,11 @@ class Tensor:
         """All axes reversed."""
         return self.transpose()
 
+    @property
+    def mT(self) -> Tensor:  # noqa: N802  NumPy's name
+        """The last two axes exchanged."""
+        return _call("matrix_transpose", self)
+
     # Arithmetic, comparison and logic, by the names of NumPy's functions.
 
     def __add__(self, other: TensorLike) -> Tensor:
@@ -114,6 +120,36 @@ class Tensor:
     def __rmatmul__(self, other: TensorLike) -> Tensor:
         return _call("matmul", other, self)
 
+    def __floordiv__(self, other: TensorLike) -> Tensor:
+        return _call("floor_divide", self, other)
+
+    def __rfloordiv__(self, other: TensorLike) -> Tensor:
+        return _call("floor_divide", other, self)
+
+    def __mod__(self, other: TensorLike) -> Tensor:
+        return _call("remainder", self, other)
+
+    def __rmod__(self, other: TensorLike) -> Tensor:
+        return _call("remainder", other, self)
+
+    def __divmod__(self, other: TensorLike) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: TensorLike) -> tuple[Tensor, Tensor]:
+        return self.__rfloordiv__(other), self.__rmod__(other)
+
+    def __lshift__(self, other: TensorLike) -> Tensor:
+        return _call("left_shift", self, other)
+
+    def __rlshift__(self, other: TensorLike) -> Tensor:
+        return _call("left_shift", other, self)
+
+    def __rshift__(self, other: TensorLike) -> Tensor:
+        return _call("right_shift", self, other)
+
+    def __rrshift__(self, other: TensorLike) -> Tensor:
+        return _call("right_shift", other, self)
+
     def __and__(self, other: TensorLike) -> Tensor:
         return _call("bitwise_and", self, other)
 
@@ -144,6 +180,9 @@ class Tensor:
     def __abs__(self) -> Tensor:
         return _call("absolute", self)
 
+    def __round__(self, ndigits: int = 0) -> Tensor:
+        return _call("round", self, ndigits)
+
     def __lt__(self, other: TensorLike) -> Tensor:
         return _call("less", self, other)
 
@@ -167,25 +206,73 @@ class Tensor:
     def __getitem__(self, index: object) -> Tensor:
         return _call("getitem", self, index)
 
+    def __setitem__(self, index: object, values: object) -> NoReturn:
+        raise TypeError(
+            "a symbolic tensor is a value and cannot be changed in place: "
+            "write `t = t.at[index].set(values)`"
+        )
+
+    @property
+    def at(self) -> At:
+        """`t.at[index].set(values)`: the tensor with other values there; so `add`, `multiply`,
+        `max`, `min`."""
+        return At(self)
+
     # NumPy's methods.
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return _call("sum", self, axis=axis, keepdims=keepdims)
+    def sum(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        return _call("sum", self, axis=axis, keepdims=keepdims, **options)
 
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return _call("prod", self, axis=axis, keepdims=keepdims)
+    def prod(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        return _call("prod", self, axis=axis, keepdims=keepdims, **options)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return _call("mean", self, axis=axis, keepdims=keepdims)
+    def mean(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        return _call("mean", self, axis=axis, keepdims=keepdims, **options)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return _call("max", self, axis=axis, keepdims=keepdims)
+    def var(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        return _call("var", self, axis=axis, keepdims=keepdims, **options)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return _call("min", self, axis=axis, keepdims=keepdims)
+    def std(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        return _call("std", self, axis=axis, keepdims=keepdims, **options)
+
+    def max(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        return _call("max", self, axis=axis, keepdims=keepdims, **options)
+
+    def min(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        return _call("min", self, axis=axis, keepdims=keepdims, **options)
+
+    def any(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        return _call("any", self, axis=axis, keepdims=keepdims, **options)
+
+    def all(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        return _call("all", self, axis=axis, keepdims=keepdims, **options)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         return _call("argmax", self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return _call("argmin", self, axis=axis, keepdims=keepdims)
+
+    def dot(self, b: TensorLike) -> Tensor:
+        return _call("dot", self, b)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return _call("diagonal", self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return _call("trace", self, offset, axis1, axis2)
+
+    def repeat(self, repeats: int | Sequence[int], axis: int | None = None) -> Tensor:
+        return _call("repeat", self, repeats, axis)
+
+    def ravel(self) -> Tensor:
+        return _call("ravel", self)
+
+    def flatten(self) -> Tensor:
+        return _call("ravel", self)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        return _call("swapaxes", self, axis1, axis2)
 
     def reshape(self, *shape: int | Sequence[int]) -> Tensor:
         """`t.reshape(2, 3)` or `t.reshape((2, 3))`; one size may be -1."""
@@ -197,6 +284,12 @@ class Tensor:
 
     def squeeze(self, axis: Axis = None) -> Tensor:
         return _call("squeeze", self, axis=axis)
+
+    def clip(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
+        return _call("clip", self, min, max)
+
+    def round(self, decimals: int = 0) -> Tensor:
+        return _call("round", self, decimals)
 
     def astype(self, dtype: object) -> Tensor:
         return _call("astype", self, dtype)
@@ -219,14 +312,16 @@ class Tensor:
 
     def __array__(self, *options: object, **more: object) -> NoReturn:
         raise TypeError(
-            f"{self!r} is symbolic and has no values to make an array of: "
+            f"{self!r} is symbolic and has no values to make an array of. In a traced function, "
+            "call gc.* or np.* functions on the tensor itself; elsewhere, "
             "compile it with gc.compile and call the step"
         )
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
             f"{self!r} is symbolic: its truth is not known while the graph is declared. "
-            "Choose between values with gc.where(condition, x, y), combine conditions with & | ~, "
+            "Choose between values with gc.where(condition, x, y), between computations with "
+            "gc.cond, combine conditions with & | ~, "
             "and compare the tensors themselves with `is` (so not `t in list`)"
         )
 
@@ -241,7 +336,8 @@ class Tensor:
 
     def _no_number(self, kind: str) -> TypeError:
         return TypeError(
-            f"{self!r} is symbolic and is no {kind} yet: "
+            f"{self!r} is symbolic and is no {kind} yet. In a traced "
+            "function, name the argument in static_argnums to have its value; elsewhere, "
             "compile it with gc.compile and convert what the step returns"
         )
 

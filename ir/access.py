@@ -12,18 +12,18 @@ from graphc.ir.types import Shape
 
 
 def identity(rank: int) -> AccessMap:
-    return tuple(Affine(axis) for axis in range(rank))
+    return tuple(Affine.along(axis) for axis in range(rank))
 
 
 def broadcast_map(operand: Shape, result: Shape) -> AccessMap:
     """Where an operand that is broadcast to `result` is read.
 
     >>> broadcast_map((3, 1), (2, 3, 4))
-    (Affine(axis=1, scale=1, offset=0), Affine(axis=None, scale=1, offset=0))
+    (Affine(terms=((1, 1),), offset=0), Affine(terms=(), offset=0))
     """
     shift = len(result) - len(operand)
     return tuple(
-        Affine(None) if size == 1 and result[axis + shift] != 1 else Affine(axis + shift)
+        Affine() if size == 1 and result[axis + shift] != 1 else Affine.along(axis + shift)
         for axis, size in enumerate(operand)
     )
 
@@ -39,18 +39,26 @@ def operand_maps(node: Node) -> tuple[AccessMap | None, ...] | None:
 
 
 def compose(outer: AccessMap, inner: AccessMap) -> AccessMap:
-    """`outer` reads at an index that `inner` computes: the map of both in one."""
-    composed: list[Affine | Indirect] = []
-    for entry in outer:
-        if isinstance(entry, Indirect):
-            composed.append(entry)
-            continue
-        source = None if entry.axis is None else inner[entry.axis]
-        if source is None:
-            composed.append(Affine(None, 1, entry.offset))
-        elif isinstance(source, Indirect):
-            composed.append(source)
-        else:
-            offset = entry.scale * source.offset + entry.offset
-            composed.append(Affine(source.axis, entry.scale * source.scale, offset))
-    return tuple(composed)
+    """`outer` reads at an index that `inner` computes: the map of both in one.
+
+    A coordinate of which any part is read from data is `Indirect`.
+
+    >>> compose((Affine(((0, 2), (1, -1)), 3),), (Affine.along(1), Affine.along(0, 5, 1)))
+    (Affine(terms=((0, -5), (1, 2)), offset=2),)
+    """
+    return tuple(
+        entry if isinstance(entry, Indirect) else _composed(entry, inner) for entry in outer
+    )
+
+
+def _composed(entry: Affine, inner: AccessMap) -> Affine | Indirect:
+    scales: dict[int, int] = {}
+    offset = entry.offset
+    for axis, scale in entry.terms:
+        source = inner[axis]
+        if isinstance(source, Indirect):
+            return source
+        offset += scale * source.offset
+        for below, factor in source.terms:
+            scales[below] = scales.get(below, 0) + scale * factor
+    return Affine(tuple(sorted(term for term in scales.items() if term[1])), offset)

@@ -17,12 +17,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from graphc.ir.graph import Attrs
+from graphc.ir.graph import Attrs, Graph
 from graphc.ir.lexer import Lexer, did_you_mean, shortened
 from graphc.ir.op import Op
 from graphc.ir.ops.value import ConstantValue
 from graphc.ir.printer import attribute_value
-from graphc.ir.types import DTYPES_BY_NAME, DType, Shape, TensorType
+from graphc.ir.types import DTYPES_BY_NAME, DType, Shape, TensorType, TupleType
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -61,10 +61,14 @@ class AttributeReader:
         self._lexer = lexer
         self._constants = constants
         self._types: dict[str, TensorType] = {}
+        self.graphs: dict[str, Graph] = {}
+        self.nested: set[str] = set()
 
     def type(self) -> TensorType:
-        """`f32[2,3]`, with a known dtype and sizes that memory could hold."""
+        """`f32[2,3]`, with a known dtype and sizes that memory could hold; or `(f32[2], i32[])`."""
         lexer = self._lexer
+        if lexer.text == "(":
+            return self._tuple_type()
         text = lexer.text
         known = self._types.get(text)
         if known is None:
@@ -73,6 +77,19 @@ class AttributeReader:
             known = self._types[text] = self._parsed_type(text, lexer.start)
         lexer.advance()
         return known
+
+    def _tuple_type(self) -> TensorType:
+        lexer = self._lexer
+        lexer.advance()
+        results = []
+        while lexer.text != ")":
+            if lexer.text == "(":
+                lexer.fail("expected a type such as `f32[2,3]`")
+            results.append(self.type())
+            if not lexer.accept(",") and lexer.text != ")":
+                lexer.fail("expected `,` or `)`")
+        lexer.advance()
+        return TupleType.of(results)
 
     def _parsed_type(self, text: str, at: int) -> TensorType:
         fail_at = self._lexer.fail_at
@@ -123,6 +140,8 @@ class AttributeReader:
             return ContentHash(lexer.advance()[1:])
         if lexer.kind == "string":
             return self._string()
+        if lexer.kind == "graph":
+            return self._graph()
         if lexer.text in _WORDS:
             return _WORDS[lexer.advance()]
         if lexer.text in DTYPES_BY_NAME:
@@ -156,6 +175,18 @@ class AttributeReader:
         if not -(2**63) <= number < 2**64:
             lexer.fail_at(at, f"expected an integer of 64 bits, got `{shortened(text)}`")
         return number
+
+    def _graph(self) -> Graph:
+        """`@body`, a graph that stands before this one in the text."""
+        lexer = self._lexer
+        bare = lexer.text[1:]
+        name = (unquoted(bare) or "") if bare.startswith('"') else bare
+        if name not in self.graphs:
+            summary = f"no graph before this one is named @{shortened(name)}"
+            lexer.fail_at(lexer.start, summary, did_you_mean(name, self.graphs))
+        lexer.advance()
+        self.nested.add(name)
+        return self.graphs[name]
 
     def _string(self) -> str:
         lexer = self._lexer
@@ -261,6 +292,7 @@ _SPELLED = {
     str: ("a string", "strings"),
     DType: ("a dtype", "dtypes"),
     TensorType: ("a type", "types"),
+    Graph: ("a graph such as `@body`", "graphs"),
     type(None): ("`none`", "`none`"),
 }
 """What holds one value of a type, and several."""

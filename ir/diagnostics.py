@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 
 class GraphError(Exception):
-    """A mistake in a graph. `str(error)` is the whole rendered message."""
+    """A mistake in a graph, and the class that all others of graphs derive from. `str(error)` is
+    the whole rendered message.
+
+    Example:
+        x = gc.input("x", 3)
+        y = gc.tanh([x, x])
+
+    Fix:
+        y = gc.tanh(gc.stack([x, x]))
+    """
 
     code: ClassVar[str] = "GC001"
     title: ClassVar[str] = "invalid graph"
@@ -79,49 +88,165 @@ class GraphError(Exception):
 
 
 class ShapeError(GraphError, ValueError):
-    """Shapes that an operation cannot combine, or an axis that a tensor does not have."""
+    """Shapes that an operation cannot combine, or an axis that a tensor does not have.
+
+    Example:
+        x = gc.input("x", (32, 784))
+        w = gc.param("w", np.zeros((748, 10), "float32"))
+        h = x @ w
+
+    Fix:
+        w = gc.param("w", np.zeros((784, 10), "float32"))
+        h = x @ w
+    """
 
     code = "GC012"
     title = "shape mismatch"
 
 
 class DTypeError(GraphError, TypeError):
-    """An element type that an operation cannot take, or two that do not match."""
+    """An element type that an operation cannot take, or two that do not match.
+
+    Example:
+        x = gc.input("x", (32, 784))
+        labels = gc.input("labels", 32)
+        targets = gc.one_hot(labels, 10)
+
+    Fix:
+        labels = gc.input("labels", 32, gc.int32)
+        targets = gc.one_hot(labels, 10)
+    """
 
     code = "GC013"
     title = "dtype mismatch"
 
 
 class AttributeValueError(GraphError, ValueError):
-    """An attribute (axis, permutation, slice step, ...) with a value that makes no sense."""
+    """An attribute (axis, permutation, slice step, ...) with a value that makes no sense.
+
+    Example:
+        x = gc.input("x", (32, 784))
+        total = gc.sum(x, axis=2)
+
+    Fix:
+        total = gc.sum(x, axis=1)
+    """
 
     code = "GC014"
     title = "invalid attribute"
 
 
 class NameClashError(GraphError, ValueError):
-    """Two inputs or parameters of one graph with the same name, or a name that cannot be one."""
+    """Two inputs or parameters of one graph with the same name, or a name that cannot be one.
+
+    Example:
+        a, b = gc.input("x", 3), gc.input("x", 3)
+        step = gc.compile([a, b], a * b)
+
+    Fix:
+        b = gc.input("y", 3)
+        step = gc.compile([a, b], a * b)
+    """
 
     code = "GC015"
     title = "invalid name"
 
 
 class BoundaryError(GraphError, ValueError):
-    """Inputs, outputs and updates that do not fit the graph between them."""
+    """Inputs, outputs and updates that do not fit the graph between them.
+
+    Example:
+        x, y = gc.input("x", 3), gc.input("y", 3)
+        step = gc.compile([x], x * y)
+
+    Fix:
+        step = gc.compile([x, y], x * y)
+    """
 
     code = "GC016"
     title = "inputs and outputs do not fit"
 
 
+class ControlError(GraphError, ValueError):
+    """A body or branch that does not fit the values given to it, or another branch.
+
+    Example:
+        x = gc.input("x", (5, 3))
+
+        def body(total, row):
+            return total + row.sum(), None
+
+        total, _ = gc.scan(body, 0, x)
+
+    Fix:
+        total, _ = gc.scan(body, 0.0, x)
+    """
+
+    code = "GC017"
+    title = "control flow does not fit"
+
+
 class GradientError(GraphError, ValueError):
-    """A derivative that does not exist or that needs a seed."""
+    """A derivative that does not exist or that needs a seed.
+
+    Example:
+        x = gc.input("x", (5, 3))
+        dx = gc.grad(gc.square(x), x)
+
+    Fix:
+        dx = gc.grad(gc.square(x).sum(), x)
+    """
 
     code = "GC020"
     title = "no gradient"
 
 
+class DerivativeError(GraphError, AssertionError):
+    """A derivative that is not what differences of the function say.
+
+    Example:
+        cube = gc.custom_gradient(lambda x: (x**3, lambda dy: 2 * x**2 * dy))
+        gc.check_grad(cube, np.array([1.0, 2.0]), modes=["reverse"])
+
+    Fix:
+        cube = gc.custom_gradient(lambda x: (x**3, lambda dy: 3 * x**2 * dy))
+        gc.check_grad(cube, np.array([1.0, 2.0]), modes=["reverse"])
+    """
+
+    code = "GC021"
+    title = "wrong derivative"
+
+
+class BatchError(GraphError, ValueError):
+    """A function that cannot be vectorised as asked: axes that do not fit, an op without rule.
+
+    Example:
+        w, xs = gc.input("w", 3), gc.input("xs", (8, 3))
+        ys = gc.vmap(gc.dot)(w, xs)
+
+    Fix:
+        ys = gc.vmap(gc.dot, in_axes=(None, 0))(w, xs)
+    """
+
+    code = "GC022"
+    title = "cannot vectorise"
+
+
 class ParseError(GraphError, ValueError):
-    """Text that is not a graph. Names line and column (from 1) and what was expected and got."""
+    """Text that is not a graph. Names line and column (from 1) and what was expected and got.
+
+    Example:
+        from graphc.ir.parser import parse_graph
+
+        text = '''
+        graph @f(%x: f32[3]) -> (%y: f32[3]) {
+          %y = tahn %x : f32[3]
+        }'''
+        parse_graph(text)
+
+    Fix:
+        parse_graph(text.replace("tahn", "tanh"))
+    """
 
     code = "GC030"
     title = "malformed graph text"
@@ -153,7 +278,22 @@ class ParseError(GraphError, ValueError):
 
 
 class VerificationError(GraphError):
-    """A graph that breaks an invariant of its stage: a defect in a pass, not in a program."""
+    """A graph that breaks an invariant of its stage: a defect in a pass, not in a program, unless
+    the graph was written as text.
+
+    Example:
+        from graphc.ir.parser import parse_graph
+        from graphc.ir.verifier import verify
+
+        text = '''
+        graph @f(%x: f32[3]) -> (%y: f32[3]) stage=fused {
+          %y = tanh %x : f32[3]
+        }'''
+        verify(parse_graph(text))
+
+    Fix:
+        verify(parse_graph(text.replace("fused", "simplified")))
+    """
 
     code = "GC040"
     title = "verification failed"

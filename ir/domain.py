@@ -43,20 +43,22 @@ class Domain:
         if self.reduced is None:
             return None
         kept = tuple(
-            Affine(None) if axis in self.reduced else Affine(axis)
+            Affine() if axis in self.reduced else Affine.along(axis)
             for axis in range(len(self.shape))
         )
         if shape == tuple(1 if a in self.reduced else s for a, s in enumerate(self.shape)):
             return kept
         if shape == tuple(s for a, s in enumerate(self.shape) if a not in self.reduced):
-            return tuple(entry for entry in kept if entry.axis is not None)
+            return tuple(entry for entry in kept if entry.terms)
         return None
 
 
 def kernel_shape(nodes: Sequence[Node]) -> str:
-    """Which of the four shapes a kernel of these nodes has: a matrix product, one loop, one sweep
-    over the reduced axes and what follows from it, or a row kept through several sweeps.
+    """Which shape a kernel of these nodes has: a matrix product, one loop, one sweep over the
+    reduced axes and what follows from it, a row kept through several sweeps, or an op alone.
     """
+    if any(node.op.family is Family.ROUTINE for node in nodes):
+        return "routine"
     if any(node.op.family is Family.CONTRACTION for node in nodes):
         return "contract"
     domain = Domain.of(nodes)

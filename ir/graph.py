@@ -7,6 +7,7 @@ so an ill-typed node cannot exist; no function here recurses, so depth is bounde
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
@@ -26,11 +27,16 @@ class Attrs:
     """Base of every op's attributes; this one is for ops that have none."""
 
 
+SERIALS = itertools.count()
+"""Numbers that nodes take as they are made; taking one marks a moment between them."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """One operation applied to operands; the value it makes and the node are the same thing.
 
-    Nodes compare by identity. `name` is the user's name for the value or "".
+    Nodes compare by identity. `name` is the user's name for the value or "". `serial` grows from
+    node to node in the order in which they are made.
     """
 
     op: Op
@@ -40,6 +46,7 @@ class Node:
     loc: Location | None = None
     origin: Origin | None = None
     name: str = ""
+    serial: int = field(default_factory=SERIALS.__next__, init=False)
 
     @property
     def dtype(self) -> DType:
@@ -155,7 +162,8 @@ class Graph:
         """Structural: the same program, node for node in reading order.
 
         Names (as printed, so made unique), attributes (floats by their bits), locations (as
-        printed: file and line) and origins count; the identity of nodes does not.
+        printed: file and line) and origins count; the identity of nodes does not, nor do the names
+        of nested graphs.
         """
         if not isinstance(other, Graph):
             return NotImplemented
@@ -164,13 +172,14 @@ class Graph:
     def __hash__(self) -> int:
         return hash((self.name, len(self.nodes), self.output_names))
 
-    def _key(self) -> object:
+    def _key(self) -> tuple[object, ...]:
         names = unique_names(self)
         sections = self.sections()
         order = [*self.boundary, *(node for _, nodes in sections for node in nodes)]
         index = {node: i for i, node in enumerate(order)}
         return (
-            (self.name, self.stage, self.output_names),
+            self.name,
+            (self.stage, self.output_names),
             [
                 (
                     (node.op.name, [index[operand] for operand in node.operands], node.type),
@@ -226,6 +235,8 @@ def _comparable(value: object) -> object:
     if isinstance(value, Attrs):
         parts = [(f.name, _comparable(getattr(value, f.name))) for f in fields(value)]
         return (type(value).__name__, parts)
+    if isinstance(value, Graph):
+        return value._key()[1:]
     if isinstance(value, tuple):
         return tuple(map(_comparable, value))
     if isinstance(value, np.ndarray):

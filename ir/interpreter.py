@@ -14,6 +14,8 @@ import numpy as np
 from graphc.ir.diagnostics import BoundaryError
 from graphc.ir.graph import Graph, Node, topological
 from graphc.ir.op import Array
+from graphc.ir.rounding import rounded, widened
+from graphc.ir.types import HALVES, TensorType, TupleType
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,22 @@ class Results:
 
 
 def apply(node: Node, operands: Sequence[Array]) -> Array:
-    """The value of one node, by its record's reference, from the values of its operands."""
+    """The value of one node, by its record's reference, from the values of its operands.
+
+    The value of a node with several results is a tuple of arrays, for `item` alone to see. On
+    16-bit floats the reference computes in f32, and its result is rounded once.
+    """
+    if not node.op.stored:
+        operands = [widened(operand) for operand in operands]
     with np.errstate(all="ignore"):
-        return np.asarray(node.op.reference(*operands, **vars(node.attrs)))
+        value = node.op.reference(*operands, **vars(node.attrs))
+    if isinstance(node.type, TupleType):
+        return tuple(map(_as_declared, value, node.type.results))  # type: ignore[return-value]
+    return _as_declared(value, node.type)
+
+
+def _as_declared(value: Array, type: TensorType) -> Array:
+    return rounded(value, type.dtype) if type.dtype in HALVES else np.asarray(value)
 
 
 def evaluate(roots: Sequence[Node], values: Mapping[Node, Array]) -> list[Array]:

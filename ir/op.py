@@ -8,7 +8,7 @@ Invariant: type inference runs in `Op.__call__` and nowhere else is a new node m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -32,15 +32,24 @@ class Family(Enum):
     REDUCTION = "reduction"
     CONTRACTION = "contraction"
     LAYOUT = "layout"
+    ROUTINE = "routine"
+    ITEM = "item"
 
 
 @dataclass(frozen=True)
 class Affine:
-    """Operand index = `scale` * (output index on `axis`) + `offset`; `axis` None is a constant."""
+    """Operand index = the sum of scale * (output index on axis) over `terms`, + `offset`.
 
-    axis: int | None
-    scale: int = 1
+    Each term is an (axis, scale); axes ascend and no scale is 0, so that equal maps are equal.
+    """
+
+    terms: tuple[tuple[int, int], ...] = ()
     offset: int = 0
+
+    @staticmethod
+    def along(axis: int, scale: int = 1, offset: int = 0) -> Affine:
+        """`scale` * (output index on `axis`) + `offset`."""
+        return Affine(((axis, scale),), offset)
 
 
 @dataclass(frozen=True)
@@ -80,11 +89,40 @@ class NoGradient(Enum):
 
 NO_GRADIENT = NoGradient.NO_GRADIENT
 
+@dataclass(frozen=True)
+class OfResults:
+    """The derivative rule of an op with several results.
+
+    As a VJP `rule(node, adjoints, wanted)` gives, from one adjoint a result (None is zero), one
+    adjoint an operand, as far as `wanted`; as a JVP `rule(node, tangents)` gives, from one tangent
+    an operand, one tangent a result.
+    """
+
+    rule: Callable[..., Sequence[Node | None]]
+
+
+@dataclass(frozen=True)
+class ForwardOnly:
+    """Stands for the VJP of an op that has a JVP alone: reverse mode raises, for this `reason`."""
+
+    reason: str
+    help: str
+
+
 VJP = Callable[[Node, Node, int], "Node | None"]
 """vjp(node, g, i): the adjoint that output adjoint `g` contributes to operand `i`."""
 
 JVP = Callable[[Node, Sequence["Node | None"]], "Node | None"]
 """jvp(node, tangents): the output tangent; a None tangent is zero."""
+
+Batch = Callable[[Node, Sequence[Node], Sequence[bool]], Node]
+"""batch(node, operands, batched): the results of `node` for every example of a batch, stacked on
+axis 0. `operands` take the place of the node's own; those that are `batched` have the batch on
+axis 0, before the axes that the node's operand has. At least one of them is."""
+
+
+Routine = Callable[..., None]
+"""routine(b, attrs, *arrays): the loops that compute a result, written with a `RoutineBuilder`."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +135,7 @@ class Sample:
     """
 
     arrays: Callable[[np.random.Generator, DType], tuple[Array, ...]]
-    attrs: dict[str, Any] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
     refuse: type[GraphError] | None = None
     label: str = ""
     differentiable: bool = True
@@ -110,10 +148,14 @@ class Op:
     `operands` names them in order; a name that begins with `*` takes any number. `attrs` is the
     op's attribute class. `infer(types, attrs)` gives the result type or raises a `GraphError`;
     `reference(*arrays, **attrs)` is the meaning, in NumPy. `dtypes` are those the first operand
-    may have; `sample_dtypes` are those its samples are made at, where they differ. `cost` counts
-    scalar operations an element (0: free, 1: an add, about 10: an exp). `ulp` is how far compiled
-    code may be from the reference. `analytic` says that the reference also takes complex numbers,
-    so that its derivative can be had by a complex step.
+    may have; an op that takes f32 takes what is stored in 16 bits as well, and computes in f32.
+    `stored` says that it moves or converts elements as they are stored and does no arithmetic, so
+    that 16-bit floats need not become f32. `sample_dtypes` are those its samples are made at,
+    where they differ from `dtypes`. `cost` counts scalar operations an element (0: free, 1: an
+    add, about 10: an exp). `ulp` is how far compiled code may be from the reference, counted in the
+    last place of each element, or with `normwise` of the largest. `analytic`
+    says that the reference also takes complex numbers, so that its derivative can be had by a
+    complex step.
 
     An elementwise op gives `lower(b, *values)` (with its attributes as keywords, if it has any);
     a reduction its `monoid`; a layout op `access(node)`: per operand the map from an output index
@@ -122,7 +164,12 @@ class Op:
     value). Where `fill` is given a mapped index may fall outside: an output element is read from
     the first operand in whose bounds it lies, and is `fill(attrs)` if there is none. A source that
     is known at compile time gives its `value(attrs)` (constant) or the axis along which it counts,
-    `position(attrs)` (iota).
+    `position(attrs)` (iota). A routine is a program of loops of its own,
+    `routine(b, attrs, *arrays)`, on its operands, results and `scratch(node)` arrays. An op with
+    several results has a `TupleType`; its derivative rules are `OfResults`.
+
+    `batch(node, operands, batched)` does the op's work for a whole batch; an op without it, unless
+    it is a source, cannot be vectorised.
     """
 
     name: str
@@ -130,15 +177,17 @@ class Op:
     operands: tuple[str, ...]
     infer: Callable[[Sequence[TensorType], Any], TensorType]
     reference: Callable[..., Any]
-    vjp: VJP | NoGradient
-    jvp: JVP | NoGradient
+    vjp: VJP | OfResults | ForwardOnly | NoGradient
+    jvp: JVP | OfResults | NoGradient
     doc: str
     attrs: type[Attrs] = Attrs
     dtypes: tuple[DType, ...] = ()
+    stored: bool = False
     cost: int = 1
     commutative: bool = False
     analytic: bool = False
     ulp: float = 0.0
+    normwise: bool = False
     numpy: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
     sample_dtypes: tuple[DType, ...] = ()
@@ -149,6 +198,11 @@ class Op:
     fill: Callable[[Any], float | int] | None = None
     value: Callable[[Any], Array] | None = None
     position: Callable[[Any], int] | None = None
+    routine: Routine | None = None
+    scratch: Callable[[Node], tuple[TensorType, ...]] | None = None
+    indexed: Callable[[Node], tuple[tuple[int, int], ...]] | None = None
+    # What the batch pass reads.
+    batch: Batch | None = None
 
     def __call__(self, *operands: Node, name: str = "", **attrs: Any) -> Node:
         """Build a node; its location and origin are the current provenance's."""
@@ -174,7 +228,7 @@ class Op:
             raise GraphError(
                 f"{self.name} takes {len(self.operands)} operands, got {len(operands)}"
             )
-        if self.dtypes and operands and operands[0].dtype not in self.dtypes:
+        if self.dtypes and operands and operands[0].dtype.arithmetic not in self.dtypes:
             expected = " ".join(dtype.name for dtype in self.dtypes)
             raise DTypeError(
                 f"{self.name} takes {expected}", operand=0, help="convert it with .astype(...)"

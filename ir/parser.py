@@ -67,14 +67,31 @@ class _Parser:
         self.nodes: list[Node] = []
 
     def graph(self) -> Graph:
+        """The last graph of the text; those before it are there to be nested."""
         lexer = self.lexer
         lexer.skip_newlines()
+        begins: dict[str, int] = {}
+        while True:
+            begin = lexer.start
+            graph = self.one_graph()
+            lexer.take_comment()
+            lexer.skip_newlines()
+            if lexer.kind == "end":
+                break
+            if lexer.text != "graph":
+                lexer.fail("expected nothing after the graph")
+            if graph.name in begins:
+                lexer.fail_at(begin, f"graph `@{shortened(graph.name)}` is defined twice")
+            begins[graph.name] = begin
+            self.attributes.graphs[graph.name] = graph
+        for name in sorted(begins.keys() - self.attributes.nested):
+            lexer.fail_at(begins[name], f"graph `@{shortened(name)}` is nested in no other")
+        return graph
+
+    def one_graph(self) -> Graph:
+        self.values, self.nodes = {}, []
         header = self.header()
         kernels = self.body()
-        lexer.take_comment()
-        lexer.skip_newlines()
-        if lexer.kind != "end":
-            lexer.fail("expected nothing after the graph")
         return Graph(
             header.name,
             tuple(header.inputs),

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from graphc.ir.graph import Attrs, Graph, Node, unique_names
 from graphc.ir.location import Location, Origin
+from graphc.ir.nested import all_graphs
 from graphc.ir.ops.value import ConstantValue
 from graphc.ir.types import DType, TensorType
 
@@ -32,6 +34,8 @@ _HEADER_WIDTH = 120
 _WIDEST_NAME, _WIDEST_BODY = 24, 64
 """Longer names and bodies are printed in full, but do not push out the columns of the others."""
 
+EMPTY: Mapping[int, str] = MappingProxyType({})
+
 _Row = tuple[str, str, str, str]
 """Name, operation, type and comment of a line."""
 
@@ -42,12 +46,34 @@ def print_graph(graph: Graph) -> str:
     One line a node: name, operation, operands, attributes that differ from their defaults, type,
     and as comment the user's line and the rule that derived the node. User names stay, made
     unique where two nodes share one; other values are numbered in reading order. A fused graph's
-    kernels are blocks, `kernel @k0 row { ... }  # why it was begun`.
+    kernels are blocks, `kernel @k0 row { ... }  # why it was begun`. Nested graphs stand before
+    the graph around them, which names them.
     """
+    graphs = list(all_graphs(graph))
+    named = _graph_names(graphs)
+    return "\n".join(_printed(each, named) for each in graphs)
+
+
+def _graph_names(graphs: Sequence[Graph]) -> dict[int, str]:
+    """The name that each graph is printed by, by its identity; no two alike. The last, which is
+    the whole program, keeps its own."""
+    named: dict[int, str] = {}
+    held: set[str] = set()
+    for graph in reversed(graphs):
+        name, number = graph.name, 0
+        while name in held:
+            number += 1
+            name = f"{graph.name}_{number}"
+        held.add(name)
+        named[id(graph)] = name
+    return named
+
+
+def _printed(graph: Graph, graph_names: dict[int, str]) -> str:
     names = value_names(graph)
-    lines = [_header(graph, names)]
+    lines = [_header(graph, names, graph_names)]
     for kernel, nodes in graph.sections():
-        rows = [_row(node, names) for node in nodes]
+        rows = [_row(node, names, graph_names) for node in nodes]
         if kernel is None:
             lines += _aligned(rows, "  ")
         else:
@@ -75,7 +101,8 @@ def graph_constants(graph: Graph) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays that the text names by content hash, to be handed to `parse_graph`."""
     values = [
         value
-        for node in graph.nodes
+        for each in all_graphs(graph)
+        for node in each.nodes
         for field in fields(node.attrs)
         if isinstance(value := getattr(node.attrs, field.name), ConstantValue)
     ]
@@ -94,11 +121,14 @@ def graph_name(name: str) -> str:
     return f"@{_word(name)}"
 
 
-def attributes(attrs: Attrs) -> str:
-    """` {axes = [0, 1]}`: the attributes that differ from their defaults; "" if none does."""
+def attributes(attrs: Attrs, graph_names: Mapping[int, str] = EMPTY) -> str:
+    """` {axes = [0, 1]}`: the attributes that differ from their defaults; "" if none does.
+    `graph_names` are those of nested graphs, by identity."""
     items = []
     for name, default in _fields(type(attrs)):
-        text = attribute_value(getattr(attrs, name))
+        value = getattr(attrs, name)
+        known = graph_names.get(id(value)) if isinstance(value, Graph) else None
+        text = attribute_value(value) if known is None else graph_name(known)
         if text != default:
             items.append(f"{name} = {text}")
     return f" {{{', '.join(items)}}}" if items else ""
@@ -112,6 +142,8 @@ def attribute_value(value: Any) -> str:
     """
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(attribute_value, value))}]"
+    if isinstance(value, Graph):
+        return graph_name(value.name)
     if isinstance(value, ConstantValue):
         return _nested(value.array) if _is_inline(value) else f"#{value.digest}"
     if isinstance(value, bool | np.bool_):
@@ -148,7 +180,7 @@ def _reading_order(graph: Graph) -> Iterable[Node]:
         yield from nodes
 
 
-def _header(graph: Graph, names: dict[Node, str]) -> str:
+def _header(graph: Graph, names: dict[Node, str], graph_names: dict[int, str]) -> str:
     boundary = [
         (f"{word}{names[node]}: {node.type}", comment(node.loc, node.origin))
         for word, part in (("", graph.inputs), ("param ", graph.params))
@@ -160,7 +192,7 @@ def _header(graph: Graph, names: dict[Node, str]) -> str:
         tail += f" updates ({', '.join(updates)})"
     if graph.stage != "graph":
         tail += f" stage={_word(graph.stage)}"
-    head = f"graph {graph_name(graph.name)}("
+    head = f"graph {graph_name(graph_names[id(graph)])}("
     line = f"{head}{', '.join(text for text, _ in boundary)}) {tail} {{"
     located = any(note for _, note in boundary)
     if not boundary or (len(line) <= _HEADER_WIDTH and not located):
@@ -182,11 +214,11 @@ def _outputs(graph: Graph, names: dict[Node, str]) -> list[str]:
     return texts
 
 
-def _row(node: Node, names: dict[Node, str]) -> _Row:
+def _row(node: Node, names: dict[Node, str], graph_names: dict[int, str]) -> _Row:
     operands = ", ".join([names[operand] for operand in node.operands])
     body = f"{node.op.name} {operands}" if operands else node.op.name
     note = comment(node.loc, node.origin)
-    return names[node], body + attributes(node.attrs), str(node.type), note
+    return names[node], body + attributes(node.attrs, graph_names), str(node.type), note
 
 
 def _aligned(rows: Sequence[_Row], indent: str) -> list[str]:
@@ -222,8 +254,9 @@ def _is_inline(value: ConstantValue) -> bool:
         return False
     if not value.type.dtype.is_float:
         return True
-    plain = np.copysign(array.dtype.type(np.nan), array)
-    return bool((np.where(np.isnan(array), plain, array).tobytes()) == array.tobytes())
+    with np.errstate(invalid="ignore"):  # of signalling NaNs
+        plain = np.copysign(array.dtype.type(np.nan), array)
+        return bool((np.where(np.isnan(array), plain, array).tobytes()) == array.tobytes())
 
 
 def _nested(array: np.ndarray[Any, Any]) -> str:
@@ -231,7 +264,7 @@ def _nested(array: np.ndarray[Any, Any]) -> str:
         return "[]"
     if array.ndim:
         return f"[{', '.join(_nested(part) for part in array)}]"
-    if array.dtype.kind == "f":
+    if DType.of(array.dtype).is_float:
         return _float(array)
     return attribute_value(array.item())
 

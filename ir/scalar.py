@@ -8,17 +8,26 @@ operation have the same dtype unless said otherwise.
 
 from __future__ import annotations
 
-from math import erf
+from collections.abc import Callable
+from math import erf, isfinite
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from graphc.ir.types import DType, bool_
+from graphc.ir import special_functions
+from graphc.ir.types import DType, bool_, float64
 
 Value = Any
 """A scalar or vector of the implementation: a NumPy array, or an LLVM value."""
 
 Comparison = Literal["eq", "ne", "lt", "le", "gt", "ge"]
+
+State = tuple[Value, ...]
+Going = Callable[..., Value]
+"""going(*state): a bool."""
+
+Step = Callable[..., State]
+"""step(*state): the next state, of the same dtypes."""
 
 
 class ScalarBuilder(Protocol):
@@ -64,6 +73,32 @@ class ScalarBuilder(Protocol):
     def copysign(self, magnitude: Value, sign: Value) -> Value: ...
     def sqrt(self, x: Value) -> Value: ...
     def floor(self, x: Value) -> Value: ...
+    def ceil(self, x: Value) -> Value: ...
+    def trunc(self, x: Value) -> Value: ...
+    def round_even(self, x: Value) -> Value:
+        """To the nearest whole number, of two the even one, as a float."""
+
+    def bits(self, x: Value, dtype: DType) -> Value:
+        """The bit pattern of `x` read as another dtype of the same width."""
+
+    def bit_and(self, x: Value, y: Value) -> Value:
+        """Of integers, as are all `bit_` operations."""
+
+    def bit_or(self, x: Value, y: Value) -> Value: ...
+    def bit_xor(self, x: Value, y: Value) -> Value: ...
+    def shift_left(self, x: Value, count: Value) -> Value:
+        """`count` is at least 0 and less than the width."""
+
+    def shift_right(self, x: Value, count: Value) -> Value:
+        """Signed integers keep their sign. `count` is at least 0 and less than the width."""
+
+    def count_ones(self, x: Value) -> Value:
+        """How many bits of an integer are set, in its own dtype."""
+
+    def iterate(self, going: Going, step: Step, state: State) -> State:
+        """`step` the state while `going` is true of any lane; a step must leave the lanes alone
+        of which it is false."""
+
     def exp(self, x: Value) -> Value: ...
     def expm1(self, x: Value) -> Value: ...
     def log(self, x: Value) -> Value: ...
@@ -73,7 +108,42 @@ class ScalarBuilder(Protocol):
     def erf(self, x: Value) -> Value: ...
     def sin(self, x: Value) -> Value: ...
     def cos(self, x: Value) -> Value: ...
+    def tan(self, x: Value) -> Value: ...
+    def asin(self, x: Value) -> Value: ...
+    def acos(self, x: Value) -> Value: ...
+    def atan(self, x: Value) -> Value: ...
+    def atan2(self, y: Value, x: Value) -> Value:
+        """The angle of the point (x, y), as C99 has it."""
+
+    def sinh(self, x: Value) -> Value: ...
+    def cosh(self, x: Value) -> Value: ...
+    def asinh(self, x: Value) -> Value: ...
+    def acosh(self, x: Value) -> Value: ...
+    def atanh(self, x: Value) -> Value: ...
+    def exp2(self, x: Value) -> Value: ...
+    def log2(self, x: Value) -> Value: ...
+    def log10(self, x: Value) -> Value: ...
+    def cbrt(self, x: Value) -> Value: ...
+    def hypot(self, x: Value, y: Value) -> Value: ...
+    def erfc(self, x: Value) -> Value: ...
+    def erfinv(self, x: Value) -> Value: ...
+    def lgamma(self, x: Value) -> Value: ...
+    def digamma(self, x: Value) -> Value: ...
+    def polygamma(self, x: Value, order: int) -> Value:
+        """The derivative of digamma of an order from 1 on."""
+
     def pow(self, x: Value, y: Value) -> Value: ...
+
+
+def _fma(x: float, y: float, z: float) -> float:
+    """By integers, whose quotient is rounded correctly."""
+    if not (isfinite(x) and isfinite(y) and isfinite(z)):
+        return x * y + z
+    (a, over_a), (b, over_b), (c, over_c) = (value.as_integer_ratio() for value in (x, y, z))
+    return (a * b * over_c + c * over_a * over_b) / (over_a * over_b * over_c)
+
+
+_FMA = np.vectorize(_fma, otypes=[np.float64])
 
 
 class NumpyScalars:
@@ -113,7 +183,10 @@ class NumpyScalars:
         return np.abs(x)
 
     def fma(self, x: Value, y: Value, z: Value) -> Value:
-        return x * y + z
+        if self.dtype(x) is not float64:
+            wide = (np.asarray(value).astype(np.float64) for value in (x, y, z))
+            return self.fma(*wide).astype(x.dtype)
+        return _FMA(x, y, z)
 
     def maximum(self, x: Value, y: Value) -> Value:
         return np.maximum(x, y)
@@ -148,6 +221,42 @@ class NumpyScalars:
     def floor(self, x: Value) -> Value:
         return np.floor(x)
 
+    def ceil(self, x: Value) -> Value:
+        return np.ceil(x)
+
+    def trunc(self, x: Value) -> Value:
+        return np.trunc(x)
+
+    def round_even(self, x: Value) -> Value:
+        return np.rint(x)
+
+    def bits(self, x: Value, dtype: DType) -> Value:
+        return np.asarray(x).view(dtype.numpy)
+
+    def bit_and(self, x: Value, y: Value) -> Value:
+        return x & y
+
+    def bit_or(self, x: Value, y: Value) -> Value:
+        return x | y
+
+    def bit_xor(self, x: Value, y: Value) -> Value:
+        return x ^ y
+
+    def shift_left(self, x: Value, count: Value) -> Value:
+        return x << count
+
+    def shift_right(self, x: Value, count: Value) -> Value:
+        return x >> count
+
+    def count_ones(self, x: Value) -> Value:
+        unsigned = np.asarray(x).view(f"u{x.dtype.itemsize}")
+        return np.bitwise_count(unsigned).astype(x.dtype)
+
+    def iterate(self, going: Going, step: Step, state: State) -> State:
+        while np.any(going(*state)):
+            state = step(*state)
+        return state
+
     def exp(self, x: Value) -> Value:
         return np.exp(x)
 
@@ -175,6 +284,67 @@ class NumpyScalars:
 
     def cos(self, x: Value) -> Value:
         return np.cos(x)
+
+    def tan(self, x: Value) -> Value:
+        return np.tan(x)
+
+    def asin(self, x: Value) -> Value:
+        return np.arcsin(x)
+
+    def acos(self, x: Value) -> Value:
+        return np.arccos(x)
+
+    def atan(self, x: Value) -> Value:
+        return np.arctan(x)
+
+    def atan2(self, y: Value, x: Value) -> Value:
+        # NumPy's own in single precision is off by more than is asked of a lowering.
+        return np.arctan2(y, x, dtype=np.float64).astype(y.dtype)
+
+    def sinh(self, x: Value) -> Value:
+        return np.sinh(x)
+
+    def cosh(self, x: Value) -> Value:
+        return np.cosh(x)
+
+    def asinh(self, x: Value) -> Value:
+        return np.arcsinh(x)
+
+    def acosh(self, x: Value) -> Value:
+        return np.arccosh(x)
+
+    def atanh(self, x: Value) -> Value:
+        return np.arctanh(x)
+
+    def exp2(self, x: Value) -> Value:
+        return np.exp2(x)
+
+    def log2(self, x: Value) -> Value:
+        return np.log2(x)
+
+    def log10(self, x: Value) -> Value:
+        return np.log10(x)
+
+    def cbrt(self, x: Value) -> Value:
+        return np.cbrt(x)
+
+    def hypot(self, x: Value, y: Value) -> Value:
+        return np.hypot(x, y)
+
+    def erfc(self, x: Value) -> Value:
+        return special_functions.erfc(x)
+
+    def erfinv(self, x: Value) -> Value:
+        return special_functions.erfinv(x)
+
+    def lgamma(self, x: Value) -> Value:
+        return special_functions.lgamma(x)
+
+    def digamma(self, x: Value) -> Value:
+        return special_functions.digamma(x)
+
+    def polygamma(self, x: Value, order: int) -> Value:
+        return special_functions.polygamma(x, order)
 
     def pow(self, x: Value, y: Value) -> Value:
         return np.power(x, y)

@@ -15,13 +15,14 @@ from typing import TypeVar
 from graphc.ir.diagnostics import GraphError, VerificationError
 from graphc.ir.graph import Graph, KernelGroup, Node
 from graphc.ir.lexer import did_you_mean
+from graphc.ir.nested import all_graphs
 from graphc.ir.op import Family
 from graphc.ir.ops import source
 from graphc.ir.printer import comment, value_name
 
 T = TypeVar("T")
 
-KERNEL_SHAPES = ("map", "reduce", "row", "contract")
+KERNEL_SHAPES = ("map", "reduce", "row", "contract", "routine")
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def verify(graph: Graph) -> None:
 
     It names the invariant and the node at fault. Linear in the size of the graph.
     """
-    for check in _CHECKS:
-        check(graph)
+    for each in all_graphs(graph):
+        for check in _CHECKS:
+            check(each)
 
 
 def _check_order(graph: Graph) -> None:

@@ -181,9 +181,9 @@ class Binder:
     def _as_scalar(self, where: str, argument: Argument, value: float) -> Array:
         """A Python number for an input without axes: a float for floats, an int for any number
         that can hold it, a bool for bools."""
-        kind = argument.numpy.kind
-        accepted = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}[kind]
-        if not isinstance(value, accepted) or (isinstance(value, bool) and kind != "b"):
+        kind = argument.dtype.rstrip("0123456789")
+        accepted = {"bool": bool, "i": int, "u": int}.get(kind, (int, float))
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind != "bool"):
             raise ArgumentDTypeError(
                 f"{self._call} expects {where} to be {argument.type}, got the Python "
                 f"{type(value).__name__} {value!r}",
@@ -218,8 +218,8 @@ class Binder:
                 help=f"copy it: np.ascontiguousarray({_identifier(argument.name)})",
             )
         raise AlignmentError(
-            f"{expected} at a multiple of {argument.numpy.itemsize} bytes, got address "
-            f"{array.ctypes.data:#x}",
+            f"{expected} at a multiple of {argument.numpy.itemsize} bytes, got an address that is "
+            f"{array.ctypes.data % argument.numpy.itemsize} more",
             help=f"copy it: {_identifier(argument.name)}.copy()",
         )
 

@@ -11,6 +11,7 @@ addresses of inputs, params, constants and outputs, in that order. It returns 0,
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import re
@@ -18,6 +19,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,14 +33,32 @@ FORMAT = 1
 ENTRY_SYMBOL = "graphc_entry"
 """The function of the entry object that CPython calls."""
 
-DTYPES: dict[str, np.dtype[Any]] = {"bool": np.dtype(np.bool_)} | {
-    f"{kind}{8 * size}": np.dtype(f"{kind}{size}")
-    for kind, sizes in (("i", (1, 2, 4, 8)), ("u", (1, 2, 4, 8)), ("f", (4, 8)))
-    for size in sizes
+DTYPES = {"bool": "bool", "bf16": "bfloat16"} | {
+    f"{kind[0]}{bits}": f"{kind}{bits}"
+    for kind in ("int", "uint", "float")
+    for bits in (8, 16, 32, 64)
+    if (kind, bits) != ("float", 8)
 }
-"""Every element type by its name in a manifest."""
+"""Every element type by its name in a manifest, with NumPy's name of it."""
 
 _SYMBOL = re.compile(r"[A-Za-z_.$][\w.$]*", re.ASCII)
+
+
+@cache
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """NumPy's one descriptor of an element type.
+
+    bfloat16 is that of ml_dtypes, which is imported for it. Raises `ArtifactError` without it.
+    """
+    if name == "bf16":
+        try:
+            importlib.import_module("ml_dtypes")
+        except ModuleNotFoundError:
+            raise ArtifactError(
+                "arrays of bf16 need the package ml_dtypes",
+                help='it is in an extra: pip install "graphc[bfloat16]"',
+            ) from None
+    return np.dtype(DTYPES[name])
 
 
 @dataclass(frozen=True)
@@ -51,7 +71,7 @@ class Argument:
 
     @property
     def numpy(self) -> np.dtype[Any]:
-        return DTYPES[self.dtype]
+        return numpy_dtype(self.dtype)
 
     @property
     def size(self) -> int:

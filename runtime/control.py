@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from graphc.runtime.artifact import DTYPES, ControlLayout, Manifest
+from graphc.runtime.artifact import ControlLayout, Manifest
 from graphc.runtime.buffers import address_range, aligned_empty
 from graphc.runtime.loader import LoadedCode
 
@@ -114,12 +114,14 @@ def make_control(
     ]
     control[layout.updated : layout.held] = _bounds(updated)
     control[layout.held : layout.descriptors] = _bounds(state)
-    for name, dtype in DTYPES.items():
+    arguments = (*manifest.inputs, *manifest.params, *manifest.constants, *manifest.outputs)
+    dtypes = {argument.dtype: argument.numpy for argument in arguments}
+    for name, dtype in dtypes.items():
         control[layout.descriptor(name)] = id(dtype)
         control[layout.scalar_type(name)] = id(dtype.type)
     for name in layout.key_names:
         control[layout.key(name)] = id(name)
-    control.owned += [layout.key_names, DTYPES]
+    control.owned += [layout.key_names, dtypes]
     control.code = code
     control.flags.writeable = False
     return control

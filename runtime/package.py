@@ -134,12 +134,18 @@ def _pack_state(
     params: Mapping[str, NDArray[Any]],
     constants: Sequence[NDArray[Any]],
 ) -> bytes:
-    arrays = {f"param/{name}": values for name, values in params.items()}
+    arrays = {f"param/{name}": _plain(values) for name, values in params.items()}
     for argument, values in zip(manifest.constants, constants, strict=True):
-        arrays[f"constant/{argument.name}"] = values
+        arrays[f"constant/{argument.name}"] = _plain(values)
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """An array that npz can hold: a dtype that NumPy has from elsewhere as its bits."""
+    foreign = values.dtype.isbuiltin == 2
+    return values.view(f"u{values.dtype.itemsize}") if foreign else values
 
 
 # Reading.
@@ -206,10 +212,11 @@ def _unpack_state(path: Path, data: bytes, arguments: list[tuple[str, Argument]]
         odd = sorted(arrays.keys() ^ expected.keys())[0]
         raise ArtifactError(f"{path} and {MANIFEST} differ about {odd!r}")
     for name, argument in expected.items():
-        values = arrays[name]
-        if values.dtype != argument.numpy or values.shape != argument.shape:
+        values, stored = arrays[name], _plain(np.empty(0, argument.numpy)).dtype
+        if values.dtype != stored or values.shape != argument.shape:
             raise ArtifactError(
                 f"{path} holds {name!r} as {values.dtype} of shape {values.shape}, and "
                 f"{MANIFEST} says {argument.type}"
             )
+        arrays[name] = values.view(argument.numpy)
     return arrays

@@ -37,6 +37,9 @@ MAY_IMPORT = {
 READS_NETWORKX = "ir/dot.py"
 """The one module that imports NetworkX; it is loaded when a graph is drawn."""
 
+READS_ML_DTYPES = "ir/types.py"
+"""The one module of ir/ that resolves a name of another package, which it does not import."""
+
 RULE_MODULES = (
     "ir/passes/simplify.py",
     "ir/passes/stabilize.py",
@@ -111,6 +114,14 @@ def test_imports_stay_within_what_the_room_may_know(module: Module) -> None:
 def test_networkx_is_imported_where_graphs_are_drawn_only(module: Module) -> None:
     imported = {name for name, _ in module.imports()}
     assert ("networkx" in imported) == (module.path == READS_NETWORKX)
+
+
+@every_module
+def test_packages_are_found_by_name_where_dtypes_are(module: Module) -> None:
+    """`pkgutil.resolve_name` brings in ml_dtypes, when an array of bfloat16 is made."""
+    if module.room == "ir":
+        imported = {name for name, _ in module.imports()}
+        assert ("pkgutil" in imported) == (module.path == READS_ML_DTYPES)
 
 
 @every_module

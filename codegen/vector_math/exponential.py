@@ -1,6 +1,7 @@
 """exp, expm1, and the logistic and hyperbolic tangent made from them.
 
-Owns the reduction x = k ln 2 + r and the polynomials for expm1(r). Imports `number`. Invariant:
+Owns the reduction x = k ln 2 + r and the polynomials for expm1(r), which `hyperbolic` and `power`
+use too. Imports `number`. Invariant:
 every function here is within 2 ULP, subnormal results included.
 
 Method: Tang, "Table-driven implementation of the exponential function in IEEE floating-point
@@ -114,7 +115,7 @@ def exp(b: VectorScalars, value: Value) -> Value:
     """e**x."""
     x = Number(b, value)
     constants = _CONSTANTS[x.dtype]
-    k, r, _ = _reduced(x.clamped(constants.lowest, constants.highest))
+    k, r, _ = reduced(x.clamped(constants.lowest, constants.highest))
     return one_plus_scaled(expm1_reduced(r), k).value
 
 
@@ -122,7 +123,7 @@ def expm1(b: VectorScalars, value: Value) -> Value:
     """e**x - 1, exact in the limit of small x."""
     x = Number(b, value)
     constants = _CONSTANTS[x.dtype]
-    k, r, lost = _reduced(x.clamped(-2.0 * constants.saturation, constants.highest))
+    k, r, lost = reduced(x.clamped(-2.0 * constants.saturation, constants.highest))
     square = r * r
     fraction = r + square.times_plus(polynomial(r, constants.tail, square), lost)
     # Half the result first: 2**k would overflow before the result does.
@@ -139,7 +140,7 @@ def sigmoid(b: VectorScalars, value: Value) -> Value:
     """
     x = Number(b, value)
     constants = _CONSTANTS[x.dtype]
-    k, r, _ = _reduced((-x).clamped(-2.0 * constants.saturation, -constants.lowest))
+    k, r, _ = reduced((-x).clamped(-2.0 * constants.saturation, -constants.lowest))
     largest = x.format.rounder_bits + constants.widest_shift
     shift = (k < largest).choose(k, largest)
     scale = power_of_two(-shift, x.dtype)
@@ -177,6 +178,13 @@ def expm1_reduced(r: Number) -> Number:
     return square.times_plus(polynomial(r, _CONSTANTS[r.dtype].tail, square), r)
 
 
+def hyperbolic_reduced(r: Number) -> tuple[Number, Number]:
+    """sinh(r) - r and cosh(r) - 1 for |r| <= ln 2 / 2, by the powers of the same polynomial."""
+    tail = _CONSTANTS[r.dtype].tail
+    square = r * r
+    return square * r * polynomial(square, tail[1::2]), square * polynomial(square, tail[0::2])
+
+
 def one_plus_scaled(x: Number, k: Number) -> Number:
     """(1 + x) * 2**k with k in the low bits of an integer, right where the result is subnormal.
 
@@ -187,7 +195,7 @@ def one_plus_scaled(x: Number, k: Number) -> Number:
     return x.times_plus(scale, scale) * power_of_two(k - half, x.dtype)
 
 
-def _reduced(x: Number) -> tuple[Number, Number, Number]:
+def reduced(x: Number) -> tuple[Number, Number, Number]:
     """k, r and what r lost to rounding, of x = k ln 2 + r with |r| <= ln 2 / 2.
 
     k stands in the low bits of an integer.

@@ -15,6 +15,7 @@ from math import inf, nan
 from typing import TYPE_CHECKING
 
 from graphc.codegen.values import Value
+from graphc.codegen.vector_math.double_number import DoubleNumber
 from graphc.codegen.vector_math.number import Number, polynomial, power_of_two, small_integer
 from graphc.ir.types import float32, float64
 
@@ -27,6 +28,7 @@ _SQRT_HALF_BITS = {float32: 0x3F3504F3, float64: 0x3FE6A09E667F3BCD}
 # single precision the first alone is ln 2 to 28 bits, which is enough.
 _LN2_SINGLE = 0.6931471824645996
 _LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
+_LN2_PAIRS = {float32: (0.693145751953125, 1.428606765330187e-06), float64: (_LN2_HIGH, _LN2_LOW)}
 
 # log(1 + f) = f + f**2 * P(f) on [sqrt(1/2) - 1, sqrt(2) - 1], relative error 2**-27.3.
 _SINGLE = (
@@ -72,20 +74,47 @@ def split_any(x: Number) -> tuple[Number, Number]:
     return f, small_integer(e, x.dtype) - subnormal.choose(x.of(float(shift)), 0.0)
 
 
-def _sum(f: Number, e: Number) -> Number:
-    """e ln 2 + log(1 + f)."""
+def _sum(f: Number, e: Number, low: Number | None = None) -> Number:
+    """e ln 2 + log(1 + f + low), for a low of at most an ULP of f."""
     square = f * f
     if f.dtype is float32:
-        fraction = square.times_plus(polynomial(f, _SINGLE, square), f)
-        return e.times_plus(_LN2_SINGLE, fraction)
+        series = polynomial(f, _SINGLE, square)
+        fraction = square.times_plus(series, f if low is None else low)
+        return e.times_plus(_LN2_SINGLE, fraction if low is None else fraction + f)
     half_square = square * 0.5
     s = f / (f + 2.0)
     z = s * s
-    rest = s.times_plus(z.times_plus(polynomial(z, _DOUBLE), half_square), e * _LN2_LOW)
+    small = e * _LN2_LOW if low is None else e.times_plus(_LN2_LOW, low)
+    rest = s.times_plus(z.times_plus(polynomial(z, _DOUBLE), half_square), small)
     return e.times_plus(_LN2_HIGH, f - (half_square - rest))
 
 
-def _guarded(result: Number, x: Number) -> Number:
+def log_of_fraction(f: Number) -> DoubleNumber:
+    """log(1 + f) for f as `split` gives it; the low part is small but may exceed an ULP."""
+    square = f * f
+    if f.dtype is float32:
+        return DoubleNumber(f, square * polynomial(f, _SINGLE, square))
+    half_square = square * 0.5
+    high = f - half_square
+    s = f / (f + 2.0)
+    z = s * s
+    rest = s.times_plus(z.times_plus(polynomial(z, _DOUBLE), half_square), (f - high) - half_square)
+    return DoubleNumber(high, rest)
+
+
+def log_pair(x: Number) -> DoubleNumber:
+    """log of a positive, finite x as a pair."""
+    f, e = split_any(x)
+    fraction = log_of_fraction(f)
+    high, low = _LN2_PAIRS[x.dtype]
+    whole = e * high
+    # Dekker's Fast2Sum: e = 0, or its multiple is larger.
+    total = whole + fraction.high
+    rest = (whole - total) + fraction.high
+    return DoubleNumber(total, e.times_plus(low, rest + fraction.low))
+
+
+def guarded(result: Number, x: Number) -> Number:
     """`result`, or the logarithm of an x that is not positive and finite."""
     not_positive = x.equals(0.0).choose(x.of(-inf), nan)
     finite = (x < inf).choose(result, x)
@@ -95,7 +124,7 @@ def _guarded(result: Number, x: Number) -> Number:
 def log(b: VectorScalars, value: Value) -> Value:
     """The natural logarithm: -inf at 0, NaN below."""
     x = Number(b, value)
-    return _guarded(_sum(*split_any(x)), x).value
+    return guarded(_sum(*split_any(x)), x).value
 
 
 def log1p(b: VectorScalars, value: Value) -> Value:
@@ -105,8 +134,19 @@ def log1p(b: VectorScalars, value: Value) -> Value:
     # What the sum lost, found without a branch (Knuth's TwoSum).
     less_one = total - 1.0
     lost = (1.0 - (total - less_one)) + (x - less_one)
-    f, e = split(total)
-    # Where e is large nothing that matters was lost, and 2**-e could be out of range.
-    largest = x.format.mantissa + 1
-    f = lost.times_plus(power_of_two(-(e < largest).choose(e, largest), x.dtype), f)
-    return _guarded(_sum(f, small_integer(e, x.dtype)), total).with_sign_of(x).value
+    return log_of_sum(total, lost).with_sign_of(x).value
+
+
+def log_of_sum(high: Number, low: Number, exponent: Number | int = 0) -> Number:
+    """log((high + low) * 2**exponent), accurate relative to itself near 0.
+
+    `high` is their rounded sum, not a subnormal number; the logarithm of 0 is -inf, that of a
+    negative number NaN.
+    """
+    f, e = split(high)
+    # Where e is large the low part hardly matters, and 2**-e could be out of range.
+    largest = high.format.mantissa + 1
+    scale = power_of_two(-(e < largest).choose(e, largest), high.dtype)
+    whole = low.times_plus(scale, f)
+    rest = low.times_plus(scale, f - whole)
+    return guarded(_sum(whole, small_integer(e + exponent, high.dtype), rest), high)

@@ -227,7 +227,7 @@ def polynomial(
 
 
 def blend(
-    condition: Number, yes: Sequence[float], no: Sequence[float], like: Number
+    condition: Number, yes: Sequence[float], no: Sequence[float | Number], like: Number
 ) -> list[Number]:
     """Coefficients of two polynomials, chosen lane by lane: one evaluation does for both."""
     return [condition.choose(like.of(a), b) for a, b in zip(yes, no, strict=True)]
@@ -236,6 +236,11 @@ def blend(
 def rounded(x: Number) -> Number:
     """The nearest integer, ties to even."""
     return Number(x.b, x.b.round_even(x.value))
+
+
+def square_root(x: Number) -> Number:
+    """The root, correctly rounded; NaN of a negative number."""
+    return Number(x.b, x.b.sqrt(x.value))
 
 
 def small_integer(x: Number, dtype: DType) -> Number:

@@ -1,13 +1,13 @@
-"""sin and cos for all finite arguments.
+"""sin, cos and tan for all finite arguments.
 
-Owns the reductions modulo pi and the polynomial for sin. Imports `number` and pairs of floats.
-Invariant: within 2 ULP for every argument, at the cost of one well predicted branch.
+Owns the reductions modulo pi and the polynomials for sin and tan. Imports `number` and pairs of
+floats. Invariant: within 2 ULP for every argument, at the cost of one well predicted branch.
 
-Method: x = k pi + r with |r| <= pi / 2, so that a single odd polynomial and a sign give the
-result. Up to a bound, pi in three parts is subtracted k times (Cody & Waite 1980; the first fused
-multiply-add is exact). Beyond, x / pi modulo 2 is computed from those bits of 1 / pi that matter
-(Payne & Hanek, "Radian reduction for trigonometric functions", SIGNUM Newsletter 18, 1983) in a
-function of its own, called only when a lane needs it.
+Method: x = k pi + r with |r| <= pi / 2, so that a single odd polynomial and a sign give the result;
+for tan modulo pi / 2, with r as a pair. Up to a bound, pi in three parts is subtracted k times
+(Cody & Waite 1980; the first fused multiply-add is exact). Beyond, x / pi modulo 2 is computed from
+those bits of 1 / pi that matter (Payne & Hanek, "Radian reduction for trigonometric functions",
+SIGNUM Newsletter 18, 1983) in a function of its own, called only when a lane needs it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from graphc.codegen.emit import Module
 from graphc.codegen.values import POINTER, Value, constant, literal
-from graphc.codegen.vector_math.double_number import two_sum
+from graphc.codegen.vector_math.double_number import DoubleNumber, sum_ordered, two_sum
 from graphc.codegen.vector_math.number import Number, polynomial, rounded
 from graphc.ir.types import bool_, float32, float64
 
@@ -35,16 +35,27 @@ class _Constants:
     """The reduction by parts is good up to here."""
     tail: tuple[float, ...]
     """sin(r) = r + r**3 * tail(r**2), for |r| a little over pi / 2."""
+    tangent: tuple[float, ...]
+    """tan(r) = r + r**3 * tangent(r**2), for |r| a little over pi / 4."""
 
 
 _CONSTANTS = {
-    # Relative error 2**-27.0.
+    # Relative errors 2**-27.0 and 2**-29.3.
     float32: _Constants(
         pi=(3.141592502593994, 1.5099578831723193e-07, 1.078060505991553e-14),
         limit=40000.0,
         tail=(-0.16666658, 0.00833303, -0.0001980685, 2.599519e-06),
+        tangent=(
+            0.33333352,
+            0.13332577,
+            0.054069865,
+            0.021230116,
+            0.010972154,
+            -8.4563537e-05,
+            0.0044626002,
+        ),
     ),
-    # Relative error 2**-61.4.
+    # Relative errors 2**-61.4 and 2**-56.2.
     float64: _Constants(
         pi=(3.141592653589793, 1.224646799147353e-16, 2.1657133478438278e-32),
         limit=2.0**30,
@@ -57,6 +68,22 @@ _CONSTANTS = {
             1.605893859376447e-10,
             -7.64295224826093e-13,
             2.720673752218665e-15,
+        ),
+        tangent=(
+            0.33333333333332765,
+            0.1333333333341643,
+            0.05396825392578334,
+            0.021869489630518556,
+            0.008863218857984067,
+            0.0035922918641829176,
+            0.0014547409314819015,
+            0.0005951368505585357,
+            0.00022216602812532134,
+            0.0001369681665142528,
+            -2.701304415740868e-05,
+            9.00310614201745e-05,
+            -4.519030919048764e-05,
+            2.0939021697470752e-05,
         ),
     ),
 }
@@ -93,6 +120,17 @@ def cos(b: VectorScalars, value: Value) -> Value:
     return _unless_huge(x, magnitude, fast, "cos")
 
 
+def tan(b: VectorScalars, value: Value) -> Value:
+    """The tangent of an angle in radians; NaN for infinities."""
+    x = Number(b, value)
+    magnitude = abs(x)
+    quotient = magnitude.times_plus(2.0 * _INVERSE_PI, x.format.rounder)
+    quarters = quotient - x.format.rounder
+    r = _reduced_pair(magnitude, quarters * 0.5)
+    fast = _flip(_tangent(r, quotient), x.bits & x.format.sign_bit)
+    return _unless_huge(x, magnitude, fast, "tan")
+
+
 def _flip(x: Number, sign: Number) -> Number:
     """x with its sign turned where the sign bit of an integer is set."""
     return (x.bits ^ sign).as_float(x.dtype)
@@ -103,6 +141,35 @@ def _reduced(x: Number, k: Number) -> Number:
     for part in _CONSTANTS[x.dtype].pi:
         x = k.times_plus(-part, x)
     return x
+
+
+def _reduced_pair(x: Number, k: Number) -> DoubleNumber:
+    """x - k pi with what rounding lost."""
+    first, second, third = _CONSTANTS[x.dtype].pi
+    exact = k.times_plus(-first, x)
+    product = k * -second
+    error = k.times_plus(-second, -product)
+    # Where the product is the larger, both cancel and the sum is exact or nearly so.
+    return sum_ordered(exact, product, k.times_plus(-third, error))
+
+
+def _tangent(r: DoubleNumber, quarters: Number) -> Number:
+    """tan(r + quarters * pi / 2) for |r| a little over pi / 4.
+
+    The number of quarter turns stands in the low bits of a float.
+    """
+    square = r.high * r.high
+    cubic = square * r.high * polynomial(square, _CONSTANTS[square.dtype].tangent, square * square)
+    estimate = r.high + cubic
+    # The derivative of the tangent is 1 more than its square.
+    slope = estimate.times_plus(estimate, 1.0)
+    small = r.low.times_plus(slope, cubic)
+    total = r.high + small
+    lost = (r.high - total) + small
+    odd = (quarters.bits << (square.dtype.bits - 1)) < 0
+    quotient = odd.choose(-1.0, total) / odd.choose(total, 1.0)
+    # The cotangent is also changed by what its divisor lost.
+    return (quotient * quotient).times_plus(odd.choose(lost, 0.0), quotient)
 
 
 def _sine(r: Number) -> Number:
@@ -151,7 +218,9 @@ def _slow_function(b: VectorScalars, name: str, like: Value) -> str:
         function = module.function(symbol, [parameter], f"internal fastcc {parameter.type}")
         # A builder like the caller's; naming its class here would import in a circle.
         x = Number(type(b)(function), parameter)
-        result = _slow(x.cast(float64), half=name == "cos").cast(like.dtype)
+        wide = x.cast(float64)
+        slow = _slow_tangent(wide) if name == "tan" else _slow(wide, half=name == "cos")
+        result = slow.cast(like.dtype)
         function.raw(f"ret {result.value.typed}")
     return symbol
 
@@ -161,18 +230,36 @@ def _slow(x: Number, *, half: bool) -> Number:
     terms = _revolutions(abs(x))
     if half:
         terms = [x.of(0.5), *terms]
+    whole, fraction = _split(terms)
+    r = _times_pi(fraction)
+    sign = (whole + x.format.rounder).bits << (x.dtype.bits - 1)
+    # The sine is odd; the cosine, of |x| here too, is even.
+    flipped = sign if half else sign ^ (x.bits & x.format.sign_bit)
+    return _flip(_sine(r.high + r.low), flipped)
+
+
+def _slow_tangent(x: Number) -> Number:
+    """tan(x) for any double-precision x."""
+    quarters, fraction = _split([term * 2.0 for term in _revolutions(abs(x))])
+    r = _times_pi(DoubleNumber(fraction.high * 0.5, fraction.low * 0.5))
+    return _flip(_tangent(r, quarters + x.format.rounder), x.bits & x.format.sign_bit)
+
+
+def _split(terms: list[Number]) -> tuple[Number, DoubleNumber]:
+    """The nearest integer to a sum of terms, and what is left."""
     estimate = terms[0]
     for term in terms[1:]:
         estimate = estimate + term
     whole = rounded(estimate)
-    terms = _distilled([-whole, *terms])
-    high, low = terms[0], terms[1]
-    product = high * math.pi
-    error = high.times_plus(math.pi, -product)
-    r = product + low.times_plus(math.pi, high.times_plus(_PI_LOW, error))
-    sign = (whole + x.format.rounder).bits << (x.dtype.bits - 1)
-    # The sine is odd; the cosine, of |x| here too, is even.
-    return _flip(_sine(r), sign if half else sign ^ (x.bits & x.format.sign_bit))
+    high, low, *_ = _distilled([-whole, *terms])
+    return whole, DoubleNumber(high, low)
+
+
+def _times_pi(x: DoubleNumber) -> DoubleNumber:
+    """pi times a pair."""
+    product = x.high * math.pi
+    error = x.high.times_plus(math.pi, -product)
+    return DoubleNumber(product, x.low.times_plus(math.pi, x.high.times_plus(_PI_LOW, error)))
 
 
 def _revolutions(x: Number) -> list[Number]:

@@ -45,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     _add_demo(commands)
     _add_dump(commands)
+    _add_explain(commands)
+    _add_ops(commands)
     return parser
 
 
@@ -85,3 +87,25 @@ def _add_dump(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="FILE.npz",
         help="arrays too large for the text: written for a Python file, read for a .gir file",
     )
+
+
+def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="say what an error means and how to fix it",
+        description="Say what an error means, with a program that gets it, the message, and the "
+        "fix; without a code, list all errors.",
+    )
+    explain.add_argument("code", nargs="?", help="a code as in GC012, or the name of a class")
+    explain.add_argument("--json", action="store_true", help="write it as JSON")
+
+
+def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    ops = commands.add_parser(
+        "ops",
+        help="list the operations",
+        description="List every primitive operation: operands and attributes, dtypes, rules of "
+        "differentiation and batching, accuracy, NumPy's names, and what it is.",
+    )
+    ops.add_argument("name", nargs="?", help="one operation, with its attributes and an example")
+    ops.add_argument("--json", action="store_true", help="write it as JSON")

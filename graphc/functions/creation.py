@@ -66,6 +66,18 @@ def full_like(a: TensorLike, fill_value: TensorLike, dtype: object = None) -> Te
 
 
 @public
+def empty(shape: int | Sequence[int], dtype: object = float32) -> Tensor:
+    """Zeros: a value that is never set is no value, so here `empty` is `zeros`."""
+    return zeros(shape, dtype)
+
+
+@public
+def empty_like(prototype: TensorLike, dtype: object = None) -> Tensor:
+    """Zeros of the shape of `prototype`; see `empty`."""
+    return zeros_like(prototype, dtype)
+
+
+@public
 def arange(
     start: float, stop: float | None = None, step: float = 1, dtype: object = None
 ) -> Tensor:

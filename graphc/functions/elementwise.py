@@ -12,6 +12,7 @@ from dataclasses import fields
 from inspect import Parameter as Argument
 from typing import TYPE_CHECKING, Any
 
+from graphc.functions.exact_comparison import exactly_compared
 from graphc.functions.refusal import refused
 from graphc.ir.diagnostics import GraphError
 from graphc.ir.op import Family, Op
@@ -30,6 +31,9 @@ def apply(op: Op, *operands: TensorLike, **attrs: Any) -> Tensor:
 
     An error names the operand as the user wrote it, not the conversion put before it.
     """
+    exact = exactly_compared(op, operands)
+    if exact is not None:
+        return exact
     nodes = promoted(op, operands)
     given = [
         operand.node if isinstance(operand, Tensor) else node

@@ -1,4 +1,4 @@
-"""Parts of a tensor: `t[1:5, ::2]`, `take`, `take_along_axis`.
+"""Parts of a tensor, read and changed: `t[1:5, ::2]`, `t.at[i].set(v)`, `take`, `take_along_axis`.
 
 Owns those functions. Imports the op records. Invariant: what is read is known while the graph is
 declared, but for the values of integer index tensors.
@@ -6,59 +6,103 @@ declared, but for the values of integer index tensors.
 
 from __future__ import annotations
 
-import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from graphc.functions.axes import axis_of
 from graphc.functions.refusal import refused
-from graphc.ir.build import broadcast, ops, reshape
-from graphc.ir.diagnostics import AttributeValueError, DTypeError, GraphError
+from graphc.functions.selecting import selection_of
+from graphc.ir.build import broadcast, cast, ops, reshape
+from graphc.ir.diagnostics import AttributeValueError, DTypeError, ShapeError
 from graphc.ir.graph import Node
-from graphc.ir.types import Shape
-from graphc.promotion import as_node
+from graphc.ir.ops.scatter import Mode
+from graphc.ir.types import Shape, bool_
+from graphc.promotion import as_node, common
 from graphc.public import public
 from graphc.tensor import Tensor
 
 if TYPE_CHECKING:
     from graphc.tensor import TensorLike
 
-_HELP = (
-    "an index is made of integers, slices, ... and None; select by an integer tensor with "
-    "gc.take or gc.take_along_axis, by a condition with gc.where"
-)
-
 
 @public
 def getitem(a: TensorLike, index: object) -> Tensor:
-    """`a[index]` for integers, slices (negative steps too), `...` and `None`.
+    """`a[index]` for integers, slices (negative steps too), `...`, `None`, integer tensors, and
+    arrays or lists of integers or bools, with the shape that NumPy gives the result.
 
-    Raises `AttributeValueError` for an integer outside of its axis, for too many indices and for
-    what is none of these.
+    Positions in a tensor are looked up: one that is outside is refused at the call of the step if
+    it comes from an input, and else moved to the nearest end. Raises `AttributeValueError` for a
+    known position outside of its axis, for too many indices, for a tensor of bools and for what
+    cannot be an index; `DTypeError` for an array or tensor of floats.
     """
     node = as_node(a)
-    start, step, counts, shape = [], [], [], []
-    axis = 0
-    for entry in _completed(index, node):
-        if entry is None:
-            shape.append(1)
-            continue
-        size = node.shape[axis]
-        if isinstance(entry, slice):
-            first, count, stride = _range(entry, size, node)
-            shape.append(count)
-        else:
-            first, count, stride = _position(entry, axis, node), 1, 1
-        start.append(first)
-        step.append(stride)
-        counts.append(count)
-        axis += 1
-    if tuple(counts) == node.shape and all(stride == 1 for stride in step):
-        part = node
-    else:
-        part = ops.slice(node, start=tuple(start), step=tuple(step), shape=tuple(counts))
-    return Tensor(reshape(part, tuple(shape)))
+    return Tensor(selection_of(index, node).read(node))
+
+
+@public
+def update_at(a: TensorLike, index: object, values: TensorLike, mode: Mode = "set") -> Tensor:
+    """`a` with `values`, which broadcast, at `a[index]`; also written `a.at[index].set(values)`.
+
+    `mode` says what a value does to the element there: "set" puts it in its place, "add" and "mul"
+    add and multiply, "max" and "min" keep the larger or smaller one. Where an index names an
+    element several times, each value acts on it in turn, and of "set" the last stays. It has
+    derivatives by `a` and by `values`. Raises as `a[index]`, `DTypeError` for values that the dtype
+    of `a` cannot hold, and `ShapeError` for those that do not broadcast.
+    """
+    node = as_node(a)
+    if mode not in get_args(Mode):
+        raise AttributeValueError(f"update_at has modes {', '.join(get_args(Mode))}, got {mode!r}")
+    selection = selection_of(index, node)
+    return Tensor(selection.write(node, _values(a, values, selection.shape), mode))
+
+
+@public
+def put_along_axis(
+    arr: TensorLike, indices: TensorLike, values: TensorLike, axis: int, mode: Mode = "set"
+) -> Tensor:
+    """`arr` with `values` at `indices` along `axis`: the counterpart of `take_along_axis`.
+
+    A new tensor; nothing is changed in place. Axes other than `axis` broadcast, as do the values.
+    `mode` as in `update_at`.
+    """
+    node, positions = as_node(arr), _integers("put_along_axis", indices)
+    place = axis_of("put_along_axis", axis, node)
+    others = _without(node.shape, place)
+    positions = broadcast(positions, _with(others, place, positions.shape[place]))
+    updates = _values(arr, values, positions.shape)
+    return Tensor(ops.scatter(node, positions, updates, axis=place, mode=mode))
+
+
+def _values(a: TensorLike, values: TensorLike, shape: Shape) -> Node:
+    """Values in the dtype of `a`, broadcast to a shape."""
+    node = as_node(a)
+    kept, given = common([a, values])
+    too_wide = kept.dtype.is_float and not node.dtype.is_float
+    if too_wide or (node.dtype is bool_ and kept.dtype is not bool_):
+        raise refused(
+            DTypeError(
+                f"values of {as_node(values).dtype} do not fit in a tensor of {node.dtype}",
+                help="convert one of them with .astype(...)",
+            ),
+            node,
+        )
+    if not _broadcasts(given.shape, shape):
+        raise refused(
+            ShapeError(
+                f"values of shape {list(given.shape)} do not broadcast to the {list(shape)} that "
+                "the index selects",
+            ),
+            node,
+        )
+    return broadcast(cast(given, node.dtype), shape)
+
+
+def _broadcasts(given: Shape, shape: Shape) -> bool:
+    try:
+        return np.broadcast_shapes(given, shape) == shape
+    except ValueError:
+        return False
 
 
 @public
@@ -98,52 +142,13 @@ def take(a: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
     return Tensor(reshape(taken, (*before, *positions.shape, *after)))
 
 
-def _completed(index: object, node: Node) -> list[object]:
-    """One entry for each axis, and None for each new one: the ellipsis spelled out."""
-    entries = list(index) if isinstance(index, tuple) else [index]
-    missing = len(node.shape) - sum(entry is not None and entry is not ... for entry in entries)
-    if sum(entry is ... for entry in entries) > 1:
-        raise _refused("an index may have one ellipsis (...)", node)
-    if missing < 0:
-        raise _refused(f"{len(node.shape) - missing} indices for {len(node.shape)} axes", node)
-    whole: list[object] = [slice(None)] * missing
-    place = next((i for i, entry in enumerate(entries) if entry is ...), None)
-    if place is None:
-        return entries + whole
-    return entries[:place] + whole + entries[place + 1 :]
-
-
-def _range(entry: slice, size: int, node: Node) -> tuple[int, int, int]:
-    """First position, count and step."""
-    try:
-        positions = range(*entry.indices(size))
-    except (TypeError, ValueError) as error:
-        raise _refused(f"slice {entry}: {error}", node) from None
-    return (positions[0] if positions else 0), len(positions), positions.step
-
-
-def _position(entry: object, axis: int, node: Node) -> int:
-    if isinstance(entry, (bool, np.bool_, Tensor, list, np.ndarray)):
-        kind = f"{entry!r}" if isinstance(entry, Tensor) else f"a {type(entry).__name__}"
-        raise _refused(f"{kind} cannot be part of an index", node)
-    try:
-        position = operator.index(entry)  # type: ignore[arg-type]
-    except TypeError:
-        raise _refused(f"a {type(entry).__name__} cannot be part of an index", node) from None
-    size = node.shape[axis]
-    if not -size <= position < size:
-        raise _refused(f"index {position} is outside of axis {axis}, which has size {size}", node)
-    return position % size
-
-
-def _refused(summary: str, node: Node) -> GraphError:
-    return refused(AttributeValueError(summary, operand=0, help=_HELP), node)
-
-
 def _integers(name: str, indices: TensorLike) -> Node:
     node = as_node(indices)
     if not node.dtype.is_integer:
-        raise refused(DTypeError(f"{name} takes integer indices", operand=1), node, node)
+        error = DTypeError(
+            f"{name} takes integer indices", operand=1, help="convert them with .astype(gc.int32)"
+        )
+        raise refused(error, node, node)
     return node
 
 

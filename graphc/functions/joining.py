@@ -1,15 +1,15 @@
-"""Several tensors made into one: concatenate and stack.
+"""Several tensors made into one: concatenate, stack and what is made of them.
 
 Owns those functions. Imports the op records. Invariant: operands take their common dtype.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from graphc.functions.axes import axis_of
-from graphc.functions.layout import expand_dims
+from graphc.functions.layout import atleast_1d, atleast_2d, atleast_3d, expand_dims
 from graphc.functions.refusal import refused
 from graphc.ir.build import ops
 from graphc.ir.diagnostics import ShapeError
@@ -49,3 +49,74 @@ def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
             raise refused(error, *(each.node for each in tensors))
     place = axis_of("stack", axis, tensors[0].node, extra=1)
     return concatenate([expand_dims(tensor, place) for tensor in tensors], place)
+
+
+@public
+def append(arr: TensorLike, values: TensorLike, axis: int | None = None) -> Tensor:
+    """`values` after `arr` along `axis`; without one, all elements of both in a row."""
+    return concatenate([arr, values], axis)
+
+
+@public
+def vstack(tup: Sequence[TensorLike]) -> Tensor:
+    """One below the other: along axis 0, vectors as rows."""
+    return concatenate(_all_atleast(tup, atleast_2d), 0)
+
+
+@public
+def hstack(tup: Sequence[TensorLike]) -> Tensor:
+    """Side by side: along axis 1, vectors along axis 0."""
+    tensors = _all_atleast(tup, atleast_1d)
+    return concatenate(tensors, 0 if tensors and tensors[0].ndim == 1 else 1)
+
+
+@public
+def dstack(tup: Sequence[TensorLike]) -> Tensor:
+    """Behind one another: along axis 2, vectors and matrices with unit axes as `atleast_3d`."""
+    return concatenate(_all_atleast(tup, atleast_3d), 2)
+
+
+@public
+def column_stack(tup: Sequence[TensorLike]) -> Tensor:
+    """Side by side: along axis 1, vectors as columns."""
+    tensors = [as_tensor(array) for array in tup]
+    columns = [each if each.ndim > 1 else each.reshape(-1, 1) for each in tensors]
+    return concatenate(columns, 1)
+
+
+@public
+def block(arrays: Any) -> Tensor:
+    """Blocks in nested lists joined: the innermost along the last axis, those around them along
+    the axis before it, and so on.
+
+    Raises `ShapeError` for an empty list and for lists that are not nested equally deep.
+    """
+    leaves: list[Tensor] = []
+    depth = _depth(arrays, leaves)
+    rank = max([depth, *(leaf.ndim for leaf in leaves)])
+    return _joined(arrays, depth, rank)
+
+
+def _depth(arrays: Any, leaves: list[Tensor]) -> int:
+    """How deep the lists are nested; what is no list is added to `leaves`."""
+    if not isinstance(arrays, list):
+        leaves.append(as_tensor(arrays))
+        return 0
+    depths = {_depth(part, leaves) for part in arrays}
+    if len(depths) != 1:
+        raise ShapeError(
+            "block needs lists that are nested equally deep, and none of them empty",
+            help="a block of one row is written gc.block([a, b]), one of rows [[a, b], [c, d]]",
+        )
+    return 1 + depths.pop()
+
+
+def _joined(arrays: Any, depth: int, rank: int) -> Tensor:
+    if depth == 0:
+        tensor = as_tensor(arrays)
+        return tensor.reshape((1,) * (rank - tensor.ndim) + tensor.shape)
+    return concatenate([_joined(part, depth - 1, rank) for part in arrays], rank - depth)
+
+
+def _all_atleast(arrays: Sequence[TensorLike], atleast: Callable[..., Any]) -> list[Tensor]:
+    return [atleast(array) for array in arrays]

@@ -1,4 +1,4 @@
-"""Shapes: reshape, transpose, broadcast, unit axes, padding.
+"""Shapes: reshape, transpose, broadcast, unit axes.
 
 Owns those functions. Imports the op records. Invariant: nothing is computed here; elements only
 move.
@@ -7,16 +7,15 @@ move.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from graphc.functions.axes import axes_of, axis_of, shape_of
 from graphc.functions.refusal import refused
 from graphc.ir.build import broadcast, ops
 from graphc.ir.build import reshape as reshaped
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
+from graphc.ir.ops.combinators import broadcast_shapes
 from graphc.ir.types import Shape
 from graphc.promotion import as_node
 from graphc.public import public
@@ -36,6 +35,13 @@ def shape(a: TensorLike) -> Shape:
 def ndim(a: TensorLike) -> int:
     """The number of axes."""
     return len(as_node(a).shape)
+
+
+@public
+def size(a: TensorLike, axis: Axis = None) -> int:
+    """The number of elements, along some axes or along all."""
+    node = as_node(a)
+    return math.prod(node.shape[place] for place in axes_of("size", axis, node))
 
 
 @public
@@ -118,24 +124,41 @@ def squeeze(a: TensorLike, axis: Axis = None) -> Tensor:
 
 
 @public
-def pad(
-    array: TensorLike, pad_width: Any, mode: str = "constant", constant_values: float = 0
-) -> Tensor:
-    """`pad_width` elements of `constant_values` before and after each axis.
-
-    `pad_width` is a number, a pair for all axes, or a pair for each axis. Only `mode="constant"`.
-    """
-    node = as_node(array)
-    if mode != "constant":
-        raise AttributeValueError(f"pad knows mode 'constant' only, got {mode!r}")
+def broadcast_arrays(*args: TensorLike) -> tuple[Tensor, ...]:
+    """All operands broadcast to their common shape. Raises `ShapeError` where there is none."""
+    nodes = [as_node(arg) for arg in args]
     try:
-        widths = np.broadcast_to(np.asarray(pad_width), (len(node.shape), 2))
-    except ValueError:
-        raise AttributeValueError(
-            f"pad of {len(node.shape)} axes cannot use pad_width {pad_width!r}",
-            help="give a number, one pair, or one pair for each axis",
-        ) from None
-    low, high = (tuple(int(width) for width in widths[:, side]) for side in (0, 1))
-    number = np.asarray(constant_values).item()
-    value = number if node.dtype.is_float else int(number)
-    return Tensor(ops.pad(node, low=low, high=high, value=value))
+        common = broadcast_shapes("broadcast_arrays", [node.shape for node in nodes])
+    except ShapeError as error:
+        raise refused(error, *nodes) from None
+    return tuple(Tensor(broadcast(node, common)) for node in nodes)
+
+
+@public
+def atleast_1d(*arys: TensorLike) -> Tensor | tuple[Tensor, ...]:
+    """Scalars as vectors of one element. Of several operands a tuple."""
+    return _each(arys, lambda shape: shape or (1,))
+
+
+@public
+def atleast_2d(*arys: TensorLike) -> Tensor | tuple[Tensor, ...]:
+    """Scalars and vectors as matrices of one row. Of several operands a tuple."""
+    return _each(arys, lambda shape: (1,) * (2 - len(shape)) + shape)
+
+
+@public
+def atleast_3d(*arys: TensorLike) -> Tensor | tuple[Tensor, ...]:
+    """Unit axes around a vector, and after a matrix. Of several operands a tuple."""
+    return _each(
+        arys,
+        lambda shape: (1, *shape, 1) if len(shape) == 1 else shape + (1,) * (3 - len(shape)),
+    )
+
+
+def _each(
+    arrays: tuple[TensorLike, ...], change: Callable[[Shape], Shape]
+) -> Tensor | tuple[Tensor, ...]:
+    """Every operand in a changed shape; one of them by itself, several as a tuple."""
+    nodes = [as_node(array) for array in arrays]
+    tensors = tuple(Tensor(reshaped(node, change(node.shape))) for node in nodes)
+    return tensors[0] if len(tensors) == 1 else tensors

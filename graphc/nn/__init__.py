@@ -1,6 +1,6 @@
-"""Neural networks: layers, activations and losses.
+"""Neural networks: layers, activations, convolution, pooling and losses.
 
-Owns nothing: it gathers the three modules. Invariant: everything here is composed of public
+Owns nothing: it gathers the modules. Invariant: everything here is composed of public
 tensor functions, in numerically stable form; fusion makes it fast.
 """
 
@@ -17,6 +17,19 @@ from graphc.nn.activations import (
     softplus,
     tanh,
 )
+from graphc.nn.convolution import conv, conv1d, conv2d, conv3d, conv_transpose
+from graphc.nn.dropout import dropout
+from graphc.nn.embedding import embedding
+from graphc.nn.image_layers import (
+    AvgPool,
+    Conv,
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose,
+    Flatten,
+    MaxPool,
+)
 from graphc.nn.layers import Dense, Layer, Sequential
 from graphc.nn.losses import (
     binary_cross_entropy,
@@ -26,17 +39,36 @@ from graphc.nn.losses import (
     sigmoid_cross_entropy,
     softmax_cross_entropy,
 )
+from graphc.nn.pooling import adaptive_avg_pool, avg_pool, max_pool
 
 __all__ = [
+    "AvgPool",
+    "Conv",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose",
     "Dense",
+    "Flatten",
     "Layer",
+    "MaxPool",
     "Sequential",
+    "adaptive_avg_pool",
+    "avg_pool",
     "binary_cross_entropy",
+    "conv",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose",
+    "dropout",
     "elu",
+    "embedding",
     "gelu",
     "hinge",
     "leaky_relu",
     "log_softmax",
+    "max_pool",
     "mean_squared_error",
     "multiclass_hinge",
     "relu",

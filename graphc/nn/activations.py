@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from graphc.functions.arithmetic import where
 from graphc.functions.elementwise import apply
-from graphc.functions.reductions import as_floats, log_softmax, softmax
+from graphc.functions.reductions import as_floats
+from graphc.functions.softmax import log_softmax, softmax
+from graphc.functions.special import softplus
 from graphc.ir.build import ops
 from graphc.public import at_user_line
 from graphc.tensor import Tensor
@@ -59,16 +61,6 @@ def gelu(x: TensorLike) -> Tensor:
     """x times the normal distribution's cumulative density: `x/2 * (1 + erf(x / sqrt(2)))`."""
     x = as_floats(x)
     return 0.5 * x * (1 + apply(ops.erf, x * math.sqrt(0.5)))
-
-
-@at_user_line
-def softplus(x: TensorLike, beta: float = 1.0) -> Tensor:
-    """log(1 + exp(beta * x)) / beta, a smooth max(x, 0)."""
-    x = as_floats(x) * beta
-    positive = x > 0
-    # max(x, 0) + log(1 + exp(-|x|)), in a form whose kinks at 0 cancel in every derivative.
-    decay = apply(ops.exp, where(positive, -x, x))
-    return (where(positive, x, 0) + apply(ops.log1p, decay)) / beta
 
 
 @at_user_line

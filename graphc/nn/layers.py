@@ -1,11 +1,14 @@
 """Layers: functions of tensors that own parameters.
 
-Owns `Layer`, `Dense` and `Sequential`. Invariant: a layer declares its parameters at its first
-call, when the shape of what it is given is known, and uses the same ones at every later call.
+Owns `Layer`, `Weighted`, `Dense` and `Sequential`. Invariant: a layer declares its parameters at
+its first call, when the shape of what it is given is known, and uses the same ones at every later
+call.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,6 +20,7 @@ from graphc.declare import Parameter, param
 from graphc.functions.contraction import matmul
 from graphc.functions.refusal import refused
 from graphc.ir.diagnostics import ShapeError
+from graphc.ir.types import DType
 from graphc.public import at_user_line
 from graphc.tensor import Tensor
 
@@ -33,7 +37,42 @@ class Layer(Protocol):
     def __call__(self, x: Tensor) -> Tensor: ...
 
 
-class Dense:
+class Weighted(ABC):
+    """What layers with weights and biases have in common.
+
+    `activation` is applied to the result, `weights(shape, seed=...)` makes the initial weights;
+    biases begin at zero. The parameters are called `<name>.w` and `<name>.b`.
+    """
+
+    def __init__(
+        self, activation: Activation | None, weights: Initializer, seed: init.Seed, name: str
+    ) -> None:
+        self.activation = activation
+        self.weights = weights
+        self.seed = seed
+        self.name = name
+        self._params: list[Parameter] = []
+
+    @property
+    def params(self) -> list[Parameter]:
+        """Weights and biases; empty before the first call."""
+        return list(self._params)
+
+    @abstractmethod
+    def __call__(self, x: Tensor) -> Tensor:
+        """The layer's result; the first call declares the parameters."""
+
+    def _declare(self, weights: NDArray[np.floating], biases: int, dtype: DType) -> None:
+        """The parameters; no biases if there are to be 0."""
+        self._params = [param(f"{self.name}.w", weights.astype(dtype.numpy))]
+        if biases:
+            self._params.append(param(f"{self.name}.b", np.zeros(biases, dtype.numpy)))
+
+    def _activated(self, x: Tensor) -> Tensor:
+        return x if self.activation is None else self.activation(x)
+
+
+class Dense(Weighted):
     """`activation(x @ w + b)`, with `size` outputs for every row of `x`.
 
     `weights(shape, seed=...)` makes the initial weights; biases begin at zero. The parameters are
@@ -56,17 +95,8 @@ class Dense:
         seed: init.Seed = 0,
         name: str = "dense",
     ) -> None:
+        super().__init__(activation, weights, seed, name)
         self.size = size
-        self.activation = activation
-        self.weights = weights
-        self.seed = seed
-        self.name = name
-        self._params: list[Parameter] = []
-
-    @property
-    def params(self) -> list[Parameter]:
-        """Weights and biases; empty before the first call."""
-        return list(self._params)
 
     @at_user_line
     def __call__(self, x: Tensor) -> Tensor:
@@ -74,19 +104,17 @@ class Dense:
         if not x.shape:
             raise refused(ShapeError(f"layer {self.name} takes rows", operand=0), x.node)
         if not self._params:
-            shape = (x.shape[-1], self.size)
-            initial = self.weights(shape, seed=self.seed).astype(x.dtype.numpy)
-            bias = np.zeros(self.size, x.dtype.numpy)
-            self._params = [param(f"{self.name}.w", initial), param(f"{self.name}.b", bias)]
+            initial = self.weights((x.shape[-1], self.size), seed=self.seed)
+            self._declare(initial, self.size, x.dtype)
         w, b = self._params
-        result = matmul(x, w) + b
-        return result if self.activation is None else self.activation(result)
+        return self._activated(matmul(x, w) + b)
 
 
 class Sequential:
     """Layers and functions of tensors, one after the other.
 
-    Dense layers are numbered from 1 in their names, and each takes a seed of its own from `seed`.
+    Layers with weights are numbered from 1 in their names, those of each name by themselves, and
+    each takes a seed of its own from `seed`.
 
     >>> import graphc as gc
     >>> model = Sequential(Dense(32, gc.nn.relu), Dense(10))
@@ -97,9 +125,11 @@ class Sequential:
 
     def __init__(self, *layers: Layer | Activation, seed: int = 0) -> None:
         self.layers = layers
-        dense = [layer for layer in layers if isinstance(layer, Dense)]
-        for number, layer in enumerate(dense, start=1):
-            layer.name = f"{layer.name}{number}"
+        weighted = [layer for layer in layers if isinstance(layer, Weighted)]
+        counts: Counter[str] = Counter()
+        for number, layer in enumerate(weighted, start=1):
+            counts[layer.name] += 1
+            layer.name = f"{layer.name}{counts[layer.name]}"
             layer.seed = (seed, number)
 
     @property

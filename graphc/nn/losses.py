@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from graphc.functions.arithmetic import where
 from graphc.functions.axes import axis_of
 from graphc.functions.creation import one_hot
 from graphc.functions.elementwise import apply
 from graphc.functions.indexing import take_along_axis
 from graphc.functions.layout import expand_dims, squeeze
-from graphc.functions.reductions import as_floats, log_softmax
+from graphc.functions.reductions import as_floats
 from graphc.functions.refusal import refused
+from graphc.functions.softmax import log_softmax
 from graphc.ir.build import ops
 from graphc.ir.diagnostics import DTypeError, ShapeError
 from graphc.nn.activations import relu, softplus
@@ -61,7 +60,7 @@ def binary_cross_entropy(probabilities: TensorLike, targets: TensorLike) -> Tens
     From logits, `sigmoid_cross_entropy` is more accurate.
     """
     given, wanted = _alike("binary_cross_entropy", probabilities, targets)
-    smallest = float(np.finfo(given.dtype.numpy).tiny)  # type: ignore[type-var]
+    smallest = given.dtype.smallest_normal
     log_p = apply(ops.log, apply(ops.maximum, given, smallest))
     log_q = apply(ops.log, apply(ops.maximum, 1 - given, smallest))
     return -(wanted * log_p + (1 - wanted) * log_q)

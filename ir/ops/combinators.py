@@ -14,9 +14,12 @@ import numpy as np
 
 from graphc.ir.diagnostics import AttributeValueError, DTypeError, ShapeError
 from graphc.ir.graph import Attrs, Node
-from graphc.ir.op import JVP, NO_GRADIENT, VJP, Array, Family, NoGradient, Op
-from graphc.ir.ops.algebra import Expression, broadcast, sum_to
+from graphc.ir.op import JVP, NO_GRADIENT, VJP, Array, Family, NoGradient, Op, Sample
+from graphc.ir.ops.algebra import Expression, broadcast
+from graphc.ir.ops.batching import batch_elementwise, batch_reduction
+from graphc.ir.ops.masks import added, inside_mask, summed_to
 from graphc.ir.ops.registry import register
+from graphc.ir.ops.samples import refused_dtypes
 from graphc.ir.types import ALL_DTYPES, DType, Shape, TensorType
 
 Partial = float | int | Expression | Callable[[Expression], Expression] | None
@@ -58,6 +61,7 @@ def elementwise(
     if not isinstance(partials, NoGradient):
         rules = {"vjp": vjp_from(partials), "jvp": jvp_from(partials)}
     common = {"name": name, "family": Family.ELEMENTWISE, "operands": operands, "infer": infer}
+    rules["batch"] = batch_elementwise
     return register(Op(**{**common, **rules, **fields}))
 
 
@@ -70,11 +74,12 @@ def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
         try:
             result = np.broadcast_shapes(result, shape)
         except ValueError:
-            before = "{0}" if position == 1 else "what stands before it"
+            before = " and ".join(f"{{{i}}}" for i in range(position))
+            has = "has shape {}" if position == 1 else "have shape {} together"
             raise ShapeError(
                 f"{name} cannot broadcast {list(result)} with {list(shape)}",
                 operand=position,
-                detail=f"but {before} has shape {list(result)}",
+                detail=f"but {before} {has.format(list(result))}",
                 help="aligned from the last axis, two sizes must be equal or one of them 1",
             ) from None
     return result
@@ -88,7 +93,7 @@ def vjp_from(partials: Partials) -> VJP:
         if not (node.dtype.is_float and operand.dtype.is_float):
             return None
         term = _times(_partials(partials, node)[i], g)
-        return None if term is None else sum_to(broadcast(term.node, node.shape), operand.shape)
+        return None if term is None else summed_to(broadcast(term, node.shape), operand.shape)
 
     return vjp
 
@@ -97,12 +102,12 @@ def jvp_from(partials: Partials) -> JVP:
     """Forward mode: the sum over operands of tangent times partial."""
 
     def jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
-        total: Expression | None = None
+        total: Node | None = None
         for partial, tangent in zip(_partials(partials, node), tangents, strict=True):
             term = None if tangent is None else _times(partial, tangent)
             if term is not None:
-                total = term if total is None else total + term
-        return None if total is None else broadcast(total.node, node.shape)
+                total = term if total is None else added(total, term)
+        return None if total is None else broadcast(total, node.shape)
 
     return jvp
 
@@ -111,17 +116,22 @@ def _partials(partials: Partials, node: Node) -> Sequence[Partial]:
     return partials(Expression(node), *(Expression(operand) for operand in node.operands))
 
 
-def _times(partial: Partial, factor: Node) -> Expression | None:
-    expression = Expression(factor)
+def _times(partial: Partial, factor: Node) -> Node | None:
+    """The tangent or adjoint `factor` times the partial, inside the mask if it has one."""
     if partial is None:
         return None
-    if isinstance(partial, Expression):
-        return expression * partial
-    if callable(partial):
-        return partial(expression)
-    if partial == 1:
-        return expression
-    return -expression if partial == -1 else expression * partial
+    if isinstance(partial, float | int) and partial == 1:
+        return factor
+
+    def product(factor: Node) -> Node:
+        expression = Expression(factor)
+        if isinstance(partial, Expression):
+            return (expression * partial).node
+        if callable(partial):
+            return partial(expression).node
+        return (-expression if partial == -1 else expression * partial).node
+
+    return inside_mask(factor, product)
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,8 @@ def reduction(
     needs_elements: bool,
     one_or_all: bool = False,
     result: Callable[[DType], DType] = lambda dtype: dtype,
+    samples: tuple[Sample, ...],
+    dtypes: tuple[DType, ...],
     **fields: Any,
 ) -> Op:
     """An op that combines elements along axes.
@@ -158,6 +170,7 @@ def reduction(
                 f"{name} of no elements has no value",
                 operand=0,
                 detail=f"which has no elements along axes {list(attrs.axes)}",
+                help="pad it with the value that nothing is to have",
             )
         shape = reduced_shape(operand.shape, attrs.axes, attrs.keepdims)
         return TensorType(result(operand.dtype), shape)
@@ -169,6 +182,9 @@ def reduction(
             operands=("x",),
             attrs=ReductionAttrs,
             infer=infer,
+            batch=batch_reduction(one_or_all),
+            samples=(*samples, *refused_dtypes(dtypes, 1, axes=(0,))),
+            dtypes=dtypes,
             **fields,
         )
     )
@@ -201,6 +217,7 @@ def layout(name: str, operands: tuple[str, ...], **fields: Any) -> Op:
             family=Family.LAYOUT,
             operands=operands,
             dtypes=ALL_DTYPES,
+            stored=True,
             analytic=True,
             cost=0,
             **fields,

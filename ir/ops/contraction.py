@@ -15,7 +15,8 @@ import numpy as np
 from graphc.ir.diagnostics import DTypeError, ShapeError
 from graphc.ir.graph import Attrs, Node
 from graphc.ir.op import Array, Family, Op, Sample
-from graphc.ir.ops.algebra import ops, sum_to
+from graphc.ir.ops.algebra import ops, reshape, sum_to
+from graphc.ir.ops.batching import Batched, with_rank
 from graphc.ir.ops.combinators import accurate
 from graphc.ir.ops.registry import register
 from graphc.ir.ops.samples import draw, refused_dtypes, refused_shapes
@@ -88,6 +89,27 @@ def _jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
     return ops.add(left, right)
 
 
+FEW_ROWS = 3
+"""A stack of products with so few rows each leaves registers empty; with more it is as fast as one
+tall product, and what follows is fused into it without a reshape between."""
+
+
+def _batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
+    """One stack of products; or one product, where the matrix on one side is the same for all
+    examples and each gives it no more than a few rows, or a column. A column times a row, as in
+    the gradient of each example for a weight, is made where it is needed and not stored."""
+    (x, y), (by_x, by_y) = operands, batched
+    rows, columns = node.shape[-2:]
+    if by_x and not by_y and len(y.shape) == 2 and rows <= FEW_ROWS:
+        return reshape(ops.matmul(_stacked(x), y), (*x.shape[:-1], columns))
+    if by_y and not by_x and len(x.shape) == 2 and columns == 1:
+        vectors = reshape(y, (math.prod(y.shape[:-2]), y.shape[-2]))
+        return reshape(ops.matmul(vectors, _transposed(x)), (*y.shape[:-2], rows, 1))
+    rank = len(node.shape)
+    product = ops.mul if x.shape[-1] == 1 else ops.matmul
+    return product(with_rank(x, by_x, rank), with_rank(y, by_y, rank))
+
+
 def _sample(x: Shape, y: Shape) -> Sample:
     def arrays(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
         return draw(rng, dtype, x), draw(rng, dtype, y)
@@ -111,6 +133,7 @@ matmul = register(
         reference=accurate(np.matmul),
         vjp=_vjp,
         jvp=_jvp,
+        batch=_batch,
         dtypes=NUMBERS,
         analytic=True,
         cost=2,

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from graphc.ir.op import Array
 from graphc.ir.ops.algebra import Expression
 from graphc.ir.ops.combinators import Partial, accurate, elementwise
 from graphc.ir.ops.samples import elementwise_samples
-from graphc.ir.scalar import ScalarBuilder, Value
+from graphc.ir.scalar import ScalarBuilder, State, Value
 from graphc.ir.types import ALL_DTYPES, FLOATS, NUMBERS, bool_
 
 ANY = (-4.0, 4.0)
@@ -104,23 +105,52 @@ neg = elementwise(
 def _pow_partials(z: Expression, x: Expression, y: Expression) -> Sequence[Partial]:
     positive = x.gt(0)
     # 0 to the power -1 must not be in reach of a further derivative, which would be 0 * inf.
-    smallest = float(np.finfo(str(x.node.dtype.numpy)).tiny)
+    smallest = x.node.dtype.smallest_normal
     base = y.eq(0).where(x.abs().gt(smallest).where(x, 1), x)
     by_base = y * base.pow(y - 1)
     by_exponent = positive.where(positive.where(x, 1).log() * z, 0)
     return [by_base, by_exponent]
 
 
+def _pow_reference(x: Array, y: Array) -> Array:
+    """NumPy's power, and 0 where that refuses: of an integer to a negative power."""
+    if x.dtype.kind not in "iu":
+        return accurate(np.power)(x, y)
+    return np.where(y < 0, x.dtype.type(0), np.power(x, np.where(y < 0, y.dtype.type(0), y)))
+
+
+def _lower_pow(b: ScalarBuilder, x: Value, y: Value) -> Value:
+    dtype = b.dtype(x)
+    if dtype.is_float:
+        return b.pow(x, y)
+    zero, one = b.const(0, dtype), b.const(1, dtype)
+    refused = b.compare("lt", y, zero)
+
+    def square_and_multiply(result: Value, factor: Value, left: Value) -> State:
+        is_odd = b.compare("ne", b.bit_and(left, one), zero)
+        result = b.select(is_odd, b.mul(result, factor), result)
+        return result, b.mul(factor, factor), b.shift_right(left, one)
+
+    exponent = b.select(refused, zero, y)
+    result, _, _ = b.iterate(
+        lambda result, factor, left: b.compare("ne", left, zero),
+        square_and_multiply,
+        (b.select(refused, zero, one), x, exponent),
+    )
+    return result
+
+
 pow = elementwise(
     "pow",
     ("x", "y"),
-    doc="x to the power y, of floats. x**0 is 1 for every x, NaN too. The derivative by x is 0 "
-    "where y is 0; the derivative by y is 0 where x is 0 or negative.",
-    reference=accurate(np.power),
+    doc="x to the power y. x**0 is 1 for every x, NaN too. Integers wrap; to a negative power they "
+    "give 0. The derivative by x is 0 where y is 0; the derivative by y is 0 where x is 0 or "
+    "negative.",
+    reference=_pow_reference,
     partials=_pow_partials,
-    lower=lambda b, x, y: b.pow(x, y),
-    dtypes=FLOATS,
-    samples=elementwise_samples(FLOATS, POSITIVE, (-3, 3)),
+    lower=_lower_pow,
+    dtypes=NUMBERS,
+    samples=elementwise_samples(NUMBERS, POSITIVE, (-3, 3)),
     analytic=True,
     cost=30,
     ulp=4,
@@ -133,8 +163,8 @@ def _extremum_partials(wins: str) -> Any:
 
     def partials(z: Expression, x: Expression, y: Expression) -> Sequence[Partial]:
         def share(mine: Expression, other: Expression) -> Partial:
-            ahead, tie = getattr(mine, wins)(other), mine.eq(other)
-            return lambda g: ahead.where(g, tie.where(0.5 * g, 0))
+            chosen, tie = getattr(mine, wins)(other), mine.eq(other)
+            return lambda g: chosen.where(tie.where(0.5 * g, g), 0)
 
         return [share(x, y), share(y, x)]
 
@@ -146,7 +176,7 @@ maximum = elementwise(
     ("x", "y"),
     doc="The larger of two; NaN if either is. At a tie each operand gets half of the derivative.",
     reference=np.maximum,
-    partials=_extremum_partials("gt"),
+    partials=_extremum_partials("ge"),
     lower=lambda b, x, y: b.logical_or(x, y) if _on_bool(b, x) else b.maximum(x, y),
     dtypes=ALL_DTYPES,
     samples=elementwise_samples(ALL_DTYPES, ANY, ANY),
@@ -159,7 +189,7 @@ minimum = elementwise(
     ("x", "y"),
     doc="The smaller of two; NaN if either is. At a tie each operand gets half of the derivative.",
     reference=np.minimum,
-    partials=_extremum_partials("lt"),
+    partials=_extremum_partials("le"),
     lower=lambda b, x, y: b.logical_and(x, y) if _on_bool(b, x) else b.minimum(x, y),
     dtypes=ALL_DTYPES,
     samples=elementwise_samples(ALL_DTYPES, ANY, ANY),
@@ -172,7 +202,7 @@ abs = elementwise(
     ("x",),
     doc="The magnitude. Its derivative at 0 is 0. The smallest integer is its own magnitude.",
     reference=np.absolute,
-    partials=lambda y, x: [x.sign()],
+    partials=lambda y, x: [lambda g: x.ne(0).where(g * x.sign(), 0)],
     lower=lambda b, x: b.abs(x) if b.dtype(x).kind in ("int", "float") else x,
     dtypes=ALL_DTYPES,
     samples=elementwise_samples(ALL_DTYPES, ANY),
@@ -201,18 +231,6 @@ sign = elementwise(
     dtypes=NUMBERS,
     samples=elementwise_samples(NUMBERS, ANY),
     numpy=("sign",),
-)
-
-floor = elementwise(
-    "floor",
-    ("x",),
-    doc="The largest whole number that is not above x. Its derivative is 0 everywhere.",
-    reference=np.floor,
-    partials=lambda y, x: [None],
-    lower=lambda b, x: b.floor(x),
-    dtypes=FLOATS,
-    samples=elementwise_samples(FLOATS, ANY),
-    numpy=("floor",),
 )
 
 square = elementwise(

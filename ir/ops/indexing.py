@@ -16,8 +16,10 @@ from graphc.ir.diagnostics import AttributeValueError, DTypeError, GraphError, S
 from graphc.ir.graph import Attrs, Node
 from graphc.ir.op import AccessMap, Affine, Array, Indirect, Sample
 from graphc.ir.ops.algebra import Expression, cast, ops, zeros_like
+from graphc.ir.ops.batching import Batched, batch_along_axis
 from graphc.ir.ops.combinators import layout
 from graphc.ir.ops.samples import draw
+from graphc.ir.ops.wrapping import positions_of
 from graphc.ir.types import DType, Shape, TensorType, bool_, int8, int32, int64, uint64
 
 
@@ -76,7 +78,7 @@ def _offsets(node: Node) -> list[int]:
 def _concatenate_access(node: Node) -> tuple[AccessMap, ...]:
     return tuple(
         tuple(
-            Affine(axis, 1, -offset if axis == _axis(node) else 0)
+            Affine.along(axis, 1, -offset if axis == _axis(node) else 0)
             for axis in range(len(node.shape))
         )
         for offset in _offsets(node)
@@ -124,6 +126,7 @@ concatenate = layout(
     fill=lambda attrs: 0,
     vjp=_concatenate_vjp,
     jvp=_concatenate_jvp,
+    batch=batch_along_axis,
     numpy=("concatenate", "concat"),
     samples=(
         _shapes_sample((3,), axis=0),
@@ -164,12 +167,7 @@ def _take_type(types: Sequence[TensorType], attrs: AxisAttrs) -> TensorType:
 
 
 def _take_reference(x: Array, indices: Array, axis: int) -> Array:
-    size = x.shape[axis]
-    if indices.dtype == np.uint64:
-        indices = np.minimum(indices, np.uint64(np.iinfo(np.int64).max))
-    positions = indices.astype(np.int64)
-    positions = np.where(positions < 0, positions + size, positions)
-    return np.take_along_axis(x, np.clip(positions, 0, max(size - 1, 0)), axis)
+    return np.take_along_axis(x, positions_of(indices, x.shape[axis]), axis)
 
 
 def _take_access(node: Node) -> tuple[AccessMap | None, ...]:
@@ -179,22 +177,14 @@ def _take_access(node: Node) -> tuple[AccessMap | None, ...]:
 
 
 def _take_vjp(node: Node, g: Node, i: int) -> Node | None:
-    """For each position of x the adjoints of the elements taken from it, found by comparing the
-    position with every index: elementwise when there is one index, a sum otherwise."""
+    """The adjoints of the elements taken from each position of x, added to it. Of one element
+    it is found by comparing positions with the index, which is elementwise and so can be fused."""
     x, indices = node.operands
     if i == 1 or not x.dtype.is_float:
         return None
-    if not g.type.size:
-        return zeros_like(x)
-    axis = _axis(node)
-    if indices.shape[axis] == 1:
+    if indices.shape[_axis(node)] == 1:
         return Expression(is_taken(node)).where(Expression(g), 0).node
-    index = _clamped_index(node)
-    split = (*g.shape[: axis + 1], 1, *g.shape[axis + 1 :])
-    counted = (*x.shape[:axis], 1, *x.shape[axis:])
-    position = ops.iota(shape=counted, axis=axis + 1, dtype=index.node.dtype)
-    hit = Expression(position).eq(index.reshape(shape=split))
-    return hit.where(Expression(g).reshape(shape=split), 0).sum(axes=(axis,)).node
+    return ops.scatter(zeros_like(x), indices, g, axis=_axis(node), mode="add")
 
 
 def is_taken(node: Node) -> Node:
@@ -223,6 +213,17 @@ def wide_index(indices: Node) -> Node:
 def _take_jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
     tangent = tangents[0]
     return None if tangent is None else node.op.build((tangent, node.operands[1]), node.attrs)
+
+
+def _take_batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
+    """From what all examples share, along its first axis, the elements of all examples are taken
+    at once: so the adjoint is as large as what is taken from, not that times the batch."""
+    (x, indices), (by_x, _) = operands, batched
+    if by_x or _axis(node):
+        return batch_along_axis(node, operands, batched)
+    size, count, *rest = indices.shape
+    taken = ops.take_along_axis(x, ops.reshape(indices, shape=(size * count, *rest)), axis=0)
+    return ops.reshape(taken, shape=indices.shape)
 
 
 def _take_sample(
@@ -259,6 +260,7 @@ take_along_axis = layout(
     access=_take_access,
     vjp=_take_vjp,
     jvp=_take_jvp,
+    batch=_take_batch,
     numpy=("take_along_axis",),
     samples=(
         _take_sample((7,), 1, 0),

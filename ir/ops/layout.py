@@ -16,8 +16,10 @@ from graphc.ir.access import broadcast_map
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
 from graphc.ir.graph import Attrs, Node
 from graphc.ir.op import AccessMap, Affine
-from graphc.ir.ops.algebra import ops, sum_to
+from graphc.ir.ops.algebra import ops
+from graphc.ir.ops.batching import Batched, shifted, with_rank
 from graphc.ir.ops.combinators import layout, linear
+from graphc.ir.ops.masks import summed_to
 from graphc.ir.ops.samples import shape_sample
 from graphc.ir.types import Shape, TensorType
 
@@ -43,6 +45,11 @@ def _inverse(node: Node) -> tuple[int, ...]:
     return tuple(node.attrs.perm.index(axis) for axis in range(len(node.shape)))
 
 
+def _transpose_batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
+    assert isinstance(node.attrs, TransposeAttrs)
+    return ops.transpose(operands[0], perm=(0, *shifted(node.attrs.perm)))
+
+
 transpose = layout(
     "transpose",
     ("x",),
@@ -50,8 +57,9 @@ transpose = layout(
     attrs=TransposeAttrs,
     infer=_transpose_type,
     reference=lambda x, perm: np.transpose(x, perm),
-    access=lambda node: (tuple(Affine(axis) for axis in _inverse(node)),),
+    access=lambda node: (tuple(Affine.along(axis) for axis in _inverse(node)),),
     **linear(lambda node, g: ops.transpose(g, perm=_inverse(node))),
+    batch=_transpose_batch,
     samples=(
         shape_sample((), perm=()),
         shape_sample((7,), perm=(0,)),
@@ -72,19 +80,32 @@ class ShapeAttrs(Attrs):
     shape: Shape
 
 
+def _check_sizes(name: str, shape: Shape) -> None:
+    if any(size < 0 for size in shape):
+        raise ShapeError(
+            f"cannot {name} to {list(shape)}, which has a negative size", help="sizes are 0 or more"
+        )
+
+
 def _broadcast_type(types: Sequence[TensorType], attrs: ShapeAttrs) -> TensorType:
     (x,) = types
+    _check_sizes("broadcast", attrs.shape)
     lead = len(attrs.shape) - x.rank
     fits = lead >= 0 and all(
         size in (1, wanted) for size, wanted in zip(x.shape, attrs.shape[lead:], strict=True)
     )
-    if not fits or any(size < 0 for size in attrs.shape):
+    if not fits:
         raise ShapeError(
             f"cannot broadcast to {list(attrs.shape)}",
             operand=0,
             help="aligned from the last axis, a size must be 1 or stay the same",
         )
     return x.with_shape(attrs.shape)
+
+
+def _broadcast_batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
+    aligned = with_rank(operands[0], True, len(node.shape))
+    return ops.broadcast_to(aligned, shape=(aligned.shape[0], *node.shape))
 
 
 broadcast_to = layout(
@@ -95,7 +116,8 @@ broadcast_to = layout(
     infer=_broadcast_type,
     reference=np.broadcast_to,
     access=lambda node: (broadcast_map(node.operands[0].shape, node.shape),),
-    **linear(lambda node, g: sum_to(g, node.operands[0].shape)),
+    **linear(lambda node, g: summed_to(g, node.operands[0].shape)),
+    batch=_broadcast_batch,
     samples=(
         shape_sample((), shape=(2, 3)),
         shape_sample((3,), shape=(3,)),
@@ -112,11 +134,13 @@ broadcast_to = layout(
 
 def _reshape_type(types: Sequence[TensorType], attrs: ShapeAttrs) -> TensorType:
     (x,) = types
-    if any(size < 0 for size in attrs.shape) or math.prod(attrs.shape) != x.size:
+    _check_sizes("reshape", attrs.shape)
+    if math.prod(attrs.shape) != x.size:
         raise ShapeError(
             f"cannot reshape to {list(attrs.shape)}",
             operand=0,
             detail=f"which has {x.size} elements, not {math.prod(attrs.shape)}",
+            help="the number of elements stays; one size may be given as -1, to follow from it",
         )
     return x.with_shape(attrs.shape)
 
@@ -128,7 +152,7 @@ def _reshape_access(node: Node) -> tuple[AccessMap | None, ...] | None:
     if [size for size in before if size != 1] != [after[axis] for axis in kept]:
         return None
     axes = iter(kept)
-    return (tuple(Affine(None) if size == 1 else Affine(next(axes)) for size in before),)
+    return (tuple(Affine() if size == 1 else Affine.along(next(axes)) for size in before),)
 
 
 reshape = layout(
@@ -140,6 +164,9 @@ reshape = layout(
     reference=lambda x, shape: np.reshape(x, shape),
     access=_reshape_access,
     **linear(lambda node, g: ops.reshape(g, shape=node.operands[0].shape)),
+    batch=lambda node, operands, batched: ops.reshape(
+        operands[0], shape=(operands[0].shape[0], *node.shape)
+    ),
     samples=(
         shape_sample((), shape=(1, 1)),
         shape_sample((6,), shape=(2, 3)),

@@ -22,6 +22,7 @@ from graphc.ir.ops.combinators import (
     reduced_shape,
     reduction,
 )
+from graphc.ir.ops.masks import inside_mask
 from graphc.ir.ops.samples import draw, reduction_samples
 from graphc.ir.scalar import ScalarBuilder, Value
 from graphc.ir.types import ALL_DTYPES, NUMBERS, DType, int64
@@ -193,7 +194,11 @@ def _extremum_vjp(node: Node, g: Node, i: int) -> Node | None:
     if not node.dtype.is_float:
         return None
     mask, count = _attained(node)
-    return mask.where(Expression(_kept(node, g)) / count, 0).node
+
+    def shared(g: Node) -> Node:
+        return mask.where(Expression(g) / count, 0).node
+
+    return inside_mask(_kept(node, g), shared)
 
 
 def _extremum_jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:

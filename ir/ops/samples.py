@@ -7,7 +7,9 @@ function of a random generator and a dtype, so tests repeat exactly and nothing 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -59,9 +61,9 @@ def edges_of(dtype: DType, floats: Sequence[float] = EDGES, extremes: bool = Tru
         bounds = np.iinfo(str(dtype.numpy))
         chosen = {0, 1, bounds.min, bounds.min + 1, bounds.max - 1, bounds.max}
         return np.array(sorted(chosen), dtype.numpy)
-    limits = np.finfo(np.float32 if dtype.bits == 32 else np.float64)
-    tiny = float(limits.tiny)
-    far = [float(limits.max), float(limits.min), tiny, -tiny, float(limits.smallest_subnormal)]
+    tiny, last_place = dtype.smallest_normal, 2.0 ** (1 - dtype.digits)
+    largest = (2 - last_place) * (2 / tiny)
+    far = [largest, -largest, tiny, -tiny, tiny * last_place]
     return np.array([*floats, *(far if extremes else [])], dtype.numpy)
 
 
@@ -108,22 +110,23 @@ def refused_shapes(*shapes: Shape) -> Sample:
     )
 
 
-def refused_pair() -> Sample:
+def refused_pair(shape: Shape = (3,), /, **attrs: Any) -> Sample:
     """Two operands of different dtypes."""
 
     def arrays(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
         other = float64 if dtype == float32 else float32
-        return draw(rng, dtype, (3,)), draw(rng, other, (3,))
+        return draw(rng, dtype, shape), draw(rng, other, shape)
 
-    return Sample(arrays, refuse=DTypeError, label="two dtypes")
+    return Sample(arrays, attrs, refuse=DTypeError, label="two dtypes")
 
 
-def refused_dtypes(dtypes: Sequence[DType], arity: int) -> list[Sample]:
+def refused_dtypes(dtypes: Sequence[DType], arity: int, **attrs: Any) -> list[Sample]:
     """Operands of each of three dtypes, where an op does not take it."""
 
     def sample(wrong: DType) -> Sample:
         return Sample(
             lambda rng, dtype: (draw(rng, wrong, (3,)),) * arity,
+            attrs,
             refuse=DTypeError,
             label=f"of {wrong}",
         )
@@ -169,6 +172,23 @@ def refused_axes() -> tuple[Sample, ...]:
         Sample(drawn((2, 3)), {"axes": axes}, refuse=AttributeValueError, label=f"over {axes}")
         for axes in ((2,), (-1,), (0, 0), (1, 0))
     )
+
+
+class Deferred(Mapping[str, Any]):
+    """Attributes that are built when they are first read: graphs need records, which are not
+    there yet while they are made."""
+
+    def __init__(self, build: Callable[[], dict[str, Any]]) -> None:
+        self._build = cache(build)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._build()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._build())
+
+    def __len__(self) -> int:
+        return len(self._build())
 
 
 def shape_sample(

@@ -25,6 +25,7 @@ from graphc.ir.ops.samples import (
     elementwise_samples,
     refused_dtypes,
 )
+from graphc.ir.rounding import rounded
 from graphc.ir.scalar import Comparison, ScalarBuilder, Value
 from graphc.ir.types import ALL_DTYPES, DType, Shape, bool_, float32, float64
 
@@ -112,6 +113,7 @@ where = elementwise(
         lambda g: condition.where(0, g),
     ],
     lower=lambda b, condition, x, y: b.select(condition, x, y),
+    stored=True,
     dtypes=BOOLS,
     sample_dtypes=ALL_DTYPES,
     samples=(
@@ -186,13 +188,14 @@ cast = elementwise(
     doc="The same numbers in another dtype, as NumPy's astype: floats go toward zero to integers "
     "(what does not fit gives an unspecified number), non-zero is true. Linear between floats; "
     "from or to anything else the derivative stops.",
-    reference=lambda x, dtype: x.astype(dtype.numpy),
+    reference=rounded,
     attrs=CastAttrs,
     result=lambda dtype, attrs: attrs.dtype,
     partials=NO_GRADIENT,
     vjp=_cast_vjp,
     jvp=_cast_jvp,
     lower=_lower_cast,
+    stored=True,
     dtypes=ALL_DTYPES,
     samples=_cast_samples(),
     numpy=("astype",),
@@ -205,11 +208,12 @@ copy = elementwise(
     reference=np.copy,
     partials=lambda y, x: [1],
     lower=lambda b, x: x,
+    stored=True,
     dtypes=ALL_DTYPES,
     samples=elementwise_samples(ALL_DTYPES, ANY),
     analytic=True,
     cost=0,
-    numpy=("copy", "positive"),
+    numpy=("copy",),
 )
 
 stop_gradient = elementwise(
@@ -219,6 +223,7 @@ stop_gradient = elementwise(
     reference=np.copy,
     partials=NO_GRADIENT,
     lower=lambda b, x: x,
+    stored=True,
     dtypes=ALL_DTYPES,
     samples=elementwise_samples(ALL_DTYPES, ANY),
     cost=0,

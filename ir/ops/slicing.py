@@ -15,7 +15,8 @@ import numpy as np
 from graphc.ir.diagnostics import AttributeValueError
 from graphc.ir.graph import Attrs, Node
 from graphc.ir.op import Affine, Array, Sample
-from graphc.ir.ops.algebra import ops, zeros_like
+from graphc.ir.ops.algebra import full, ops
+from graphc.ir.ops.batching import Batched
 from graphc.ir.ops.combinators import layout, linear
 from graphc.ir.ops.samples import shape_sample
 from graphc.ir.types import DType, Shape, TensorType
@@ -68,13 +69,18 @@ def _slice_reference(
 
 
 def _slice_transpose(node: Node, g: Node) -> Node:
-    """Put elements back where they were read, zeros elsewhere: reverse the axes that were read
-    backward, space elements `step` apart by padding a new axis, then pad both ends."""
     (x,), attrs = node.operands, node.attrs
     assert isinstance(attrs, SliceAttrs)
+    return put_back(g, attrs.start, attrs.step, x.shape)
+
+
+def put_back(g: Node, start: tuple[int, ...], step: tuple[int, ...], shape: Shape) -> Node:
+    """Put elements back where a slice of this shape read them, zeros elsewhere: reverse the axes
+    that were read backward, space elements `step` apart by padding a new axis, then pad both
+    ends."""
     if not g.type.size:
-        return zeros_like(x)
-    entries = list(zip(attrs.start, attrs.step, g.shape, strict=True))
+        return full(0, g.dtype, shape)
+    entries = list(zip(start, step, g.shape, strict=True))
     if any(step < 0 for _, step, _ in entries):
         g = ops.slice(
             g,
@@ -83,14 +89,14 @@ def _slice_transpose(node: Node, g: Node) -> Node:
             shape=g.shape,
         )
     low = tuple(start + (count - 1) * step if step < 0 else start for start, step, count in entries)
-    g = _spaced(g, tuple(-step if step < 0 else step for _, step, _ in entries))
+    g = spaced(g, tuple(-step if step < 0 else step for _, step, _ in entries))
     high = tuple(
-        size - first - count for size, first, count in zip(x.shape, low, g.shape, strict=True)
+        size - first - count for size, first, count in zip(shape, low, g.shape, strict=True)
     )
     return ops.pad(g, low=low, high=high, value=0) if any(low + high) else g
 
 
-def _spaced(g: Node, step: tuple[int, ...]) -> Node:
+def spaced(g: Node, step: tuple[int, ...]) -> Node:
     """Elements `step` apart on each axis, zeros between them; none after the last."""
     if all(stride == 1 or count == 1 for stride, count in zip(step, g.shape, strict=True)):
         return g
@@ -109,6 +115,14 @@ def _spaced(g: Node, step: tuple[int, ...]) -> Node:
     )
 
 
+def _slice_batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
+    (x,), attrs = operands, node.attrs
+    assert isinstance(attrs, SliceAttrs)
+    return ops.slice(
+        x, start=(0, *attrs.start), step=(1, *attrs.step), shape=(x.shape[0], *attrs.shape)
+    )
+
+
 slice = layout(
     "slice",
     ("x",),
@@ -118,13 +132,14 @@ slice = layout(
     reference=_slice_reference,
     access=lambda node: (
         tuple(
-            Affine(axis, step, start)
+            Affine.along(axis, step, start)
             for axis, (start, step) in enumerate(
                 zip(node.attrs.start, node.attrs.step, strict=True)
             )
         ),
     ),
     **linear(_slice_transpose),
+    batch=_slice_batch,
     samples=(
         shape_sample((), start=(), step=(), shape=()),
         shape_sample((17,), start=(3,), step=(1,), shape=(9,)),
@@ -138,6 +153,7 @@ slice = layout(
         shape_sample((5,), start=(3,), step=(1,), shape=(3,), refuse=AttributeValueError),
         shape_sample((5,), start=(1,), step=(-1,), shape=(3,), refuse=AttributeValueError),
         shape_sample((5,), start=(0,), step=(0,), shape=(2,), refuse=AttributeValueError),
+        shape_sample((5,), start=(0,), step=(1,), shape=(-1,), refuse=AttributeValueError),
         shape_sample((5,), start=(0, 0), step=(1, 1), shape=(1, 1), refuse=AttributeValueError),
     ),
 )
@@ -197,6 +213,12 @@ def _pad_jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
     return None if tangent is None else node.op(tangent, low=attrs.low, high=attrs.high, value=0)
 
 
+def _pad_batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
+    attrs = node.attrs
+    assert isinstance(attrs, PadAttrs)
+    return ops.pad(operands[0], low=(0, *attrs.low), high=(0, *attrs.high), value=attrs.value)
+
+
 def _pad_refused(value: float | int) -> Sample:
     """A value that an i32 cannot hold."""
     return Sample(
@@ -214,12 +236,15 @@ pad = layout(
     attrs=PadAttrs,
     infer=_pad_type,
     reference=_pad_reference,
-    access=lambda node: (tuple(Affine(axis, 1, -low) for axis, low in enumerate(node.attrs.low)),),
+    access=lambda node: (
+        tuple(Affine.along(axis, 1, -low) for axis, low in enumerate(node.attrs.low)),
+    ),
     fill=lambda attrs: attrs.value,
     vjp=lambda node, g, i: ops.slice(
         g, start=node.attrs.low, step=(1,) * len(g.shape), shape=node.operands[0].shape
     ),
     jvp=_pad_jvp,
+    batch=_pad_batch,
     numpy=("pad",),
     samples=(
         shape_sample((), low=(), high=(), value=1),

@@ -17,6 +17,7 @@ from graphc.ir.graph import Attrs
 from graphc.ir.op import NO_GRADIENT, Array, Family, Op, Sample
 from graphc.ir.ops.registry import register
 from graphc.ir.ops.value import ConstantValue
+from graphc.ir.rounding import rounded
 from graphc.ir.types import NUMBERS, DType, Shape, TensorType, bool_, float32, int8, int32
 
 
@@ -53,7 +54,7 @@ class IotaAttrs(Attrs):
 def _declared_type(types: Sequence[TensorType], attrs: TypeAttrs) -> TensorType:
     for size in attrs.type.shape:
         if size < 0:
-            raise ShapeError(f"{attrs.type} has a negative size")
+            raise ShapeError(f"{attrs.type} has a negative size", help="sizes are 0 or more")
     if attrs.type.rank > MOST_AXES:
         raise ShapeError(f"{attrs.type} has {attrs.type.rank} axes, more than {MOST_AXES}")
     if attrs.type.bytes > MOST_BYTES:
@@ -72,13 +73,13 @@ def _iota_type(types: Sequence[TensorType], attrs: IotaAttrs) -> TensorType:
             f"iota counts along axis {attrs.axis}, but its shape {attrs.shape} has "
             f"{len(attrs.shape)} axes"
         )
-    if attrs.dtype not in NUMBERS:
+    if attrs.dtype.arithmetic not in NUMBERS:
         raise AttributeValueError(f"iota counts in numbers, not in {attrs.dtype}")
     return result
 
 
 def _iota_reference(shape: Shape, axis: int, dtype: DType) -> Array:
-    counted = np.arange(shape[axis]).astype(dtype.numpy)
+    counted = rounded(np.arange(shape[axis]), dtype)
     column = counted.reshape([-1 if other == axis else 1 for other in range(len(shape))])
     return np.broadcast_to(column, shape).copy()
 

@@ -7,7 +7,7 @@ cheaper, so the backward pass reuses what the forward pass computed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,22 +20,28 @@ from graphc.ir.types import FLOATS
 NEAR_ZERO = (1e-8, -1e-8)
 
 
-def _function(
+def function(
     name: str,
     reference: Callable[..., Any],
     partials: Partials,
     *,
     domain: Domain = (-4, 4),
+    edges: Sequence[float] = (),
     extremes: bool = True,
     **fields: Any,
 ) -> Op:
-    """A function of one float: references are computed in f64, compiled ones are 2 ulp away."""
+    """A function of one float: references are computed in f64, compiled ones are 2 ulp away.
+
+    `edges` are edge cases of its own, besides those of all floats.
+    """
     return elementwise(
         name,
         ("x",),
         reference=accurate(reference),
         partials=partials,
-        samples=elementwise_samples(FLOATS, domain, floats=(*EDGES, *NEAR_ZERO), extremes=extremes),
+        samples=elementwise_samples(
+            FLOATS, domain, floats=(*EDGES, *NEAR_ZERO, *edges), extremes=extremes
+        ),
         dtypes=FLOATS,
         cost=10,
         ulp=2,
@@ -43,7 +49,7 @@ def _function(
     )
 
 
-exp = _function(
+exp = function(
     "exp",
     np.exp,
     lambda y, x: [y],
@@ -52,7 +58,7 @@ exp = _function(
     numpy=("exp",),
 )
 
-expm1 = _function(
+expm1 = function(
     "expm1",
     np.expm1,
     lambda y, x: [y + 1],
@@ -61,7 +67,7 @@ expm1 = _function(
     numpy=("expm1",),
 )
 
-log = _function(
+log = function(
     "log",
     np.log,
     lambda y, x: [1 / x],
@@ -71,7 +77,7 @@ log = _function(
     numpy=("log",),
 )
 
-log1p = _function(
+log1p = function(
     "log1p",
     np.log1p,
     lambda y, x: [1 / (1 + x)],
@@ -81,7 +87,7 @@ log1p = _function(
     numpy=("log1p",),
 )
 
-tanh = _function(
+tanh = function(
     "tanh",
     np.tanh,
     lambda y, x: [1 - y * y],
@@ -98,7 +104,7 @@ def _sigmoid(x: Array) -> Array:
     return np.asarray(np.where(positive, 1, small) / (1 + small))
 
 
-sigmoid = _function(
+sigmoid = function(
     "sigmoid",
     _sigmoid,
     lambda y, x: [y * (1 - y)],
@@ -106,7 +112,7 @@ sigmoid = _function(
     lower=lambda b, x: b.sigmoid(x),
 )
 
-erf = _function(
+erf = function(
     "erf",
     np.vectorize(math.erf, otypes=[np.float64]),
     lambda y, x: [2 / math.sqrt(math.pi) * (-(x * x)).exp()],
@@ -115,7 +121,7 @@ erf = _function(
     analytic=False,
 )
 
-sin = _function(
+sin = function(
     "sin",
     np.sin,
     lambda y, x: [x.cos()],
@@ -125,7 +131,7 @@ sin = _function(
     numpy=("sin",),
 )
 
-cos = _function(
+cos = function(
     "cos",
     np.cos,
     lambda y, x: [-x.sin()],

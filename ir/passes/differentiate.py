@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from graphc.ir.diagnostics import VerificationError
+from graphc.ir.diagnostics import GradientError, VerificationError
 from graphc.ir.graph import Node, topological
 from graphc.ir.location import Origin, provenance
-from graphc.ir.op import NoGradient
-from graphc.ir.ops import OPS
+from graphc.ir.op import Family, ForwardOnly, NoGradient, OfResults
+from graphc.ir.ops.masks import added
+from graphc.ir.ops.registry import OPS
+from graphc.ir.types import TupleType
 
 
 def adjoints(
@@ -34,15 +36,21 @@ def adjoints(
         _check_type(seed, output, f"the seed of {output!r}")
         if output in active:
             _accumulate(found, output, seed)
+    of_results: dict[Node, list[Node | None]] = {}
     for node in reversed(order):
+        if node in of_results:
+            _through_results(node, of_results[node], active, found)
         if node not in found:
             continue
         adjoint = found[node]
         if node.name and not adjoint.name and adjoint not in ready:
             adjoint = found[node] = adjoint.renamed(f"d_{node.name}")
         ready.add(adjoint)
+        if node.op.family is Family.ITEM:
+            _enter_item(of_results, node, adjoint)
+            continue
         rule = node.op.vjp
-        if isinstance(rule, NoGradient):
+        if isinstance(rule, NoGradient | OfResults | ForwardOnly):
             continue
         for i, operand in enumerate(node.operands):
             if operand not in active:
@@ -53,6 +61,34 @@ def adjoints(
                     _check_type(contribution, operand, f"vjp of {node.op.name}, operand {i}")
                     _accumulate(found, operand, contribution)
     return [found.get(node) for node in wrt]
+
+
+def _enter_item(of_results: dict[Node, list[Node | None]], item: Node, adjoint: Node) -> None:
+    """The adjoint of an item is that of one result of the node it is taken from."""
+    (bundle,) = item.operands
+    assert isinstance(bundle.type, TupleType)
+    held = of_results.setdefault(bundle, [None] * len(bundle.type.results))
+    index: int = vars(item.attrs)["index"]
+    already = held[index]
+    held[index] = adjoint if already is None else OPS["add"](already, adjoint)
+
+
+def _through_results(
+    node: Node, results: list[Node | None], active: set[Node], found: dict[Node, Node]
+) -> None:
+    """Carry the adjoints of a node's several results on to its operands."""
+    rule = node.op.vjp
+    if isinstance(rule, ForwardOnly):
+        raise GradientError(rule.reason, help=rule.help)
+    if not isinstance(rule, OfResults):
+        return
+    with provenance(node.loc, Origin(f"adjoint of {node.op.name}", node.name)):
+        wanted = [operand in active for operand in node.operands]
+        contributions = rule.rule(node, results, wanted)
+        for operand, contribution in zip(node.operands, contributions, strict=True):
+            if contribution is not None and operand in active:
+                _check_type(contribution, operand, f"vjp of {node.op.name}")
+                _accumulate(found, operand, contribution)
 
 
 def tangents(
@@ -70,12 +106,21 @@ def tangents(
         _check_type(direction, node, f"the direction of {node!r}")
         if node in active:
             _accumulate(found, node, direction)
+    of_results: dict[Node, Sequence[Node | None]] = {}
     for node in order:
         rule = node.op.jvp
+        if node.op.family is Family.ITEM and node.operands[0] in of_results:
+            tangent = of_results[node.operands[0]][vars(node.attrs)["index"]]
+            if tangent is not None:
+                _accumulate(found, node, tangent)
+            continue
         moving = [found.get(operand) for operand in node.operands]
         if node not in active or isinstance(rule, NoGradient) or not any(moving):
             continue
         with provenance(node.loc, Origin(f"tangent of {node.op.name}", node.name)):
+            if isinstance(rule, OfResults):
+                of_results[node] = rule.rule(node, moving)
+                continue
             tangent = rule(node, moving)
             if tangent is None:
                 continue
@@ -91,12 +136,10 @@ def _active(order: Iterable[Node], wrt: Iterable[Node]) -> set[Node]:
     chosen = set(wrt)
     active: set[Node] = set()
     for node in order:
-        if node.dtype.is_float and (
-            node in chosen
-            or (
-                not isinstance(node.op.vjp, NoGradient)
-                and any(operand in active for operand in node.operands)
-            )
+        carries = node.op.family is Family.ITEM or not isinstance(node.op.vjp, NoGradient)
+        differentiable = node.dtype.is_float or isinstance(node.type, TupleType)
+        if differentiable and (
+            node in chosen or (carries and any(operand in active for operand in node.operands))
         ):
             active.add(node)
     return active
@@ -104,7 +147,7 @@ def _active(order: Iterable[Node], wrt: Iterable[Node]) -> set[Node]:
 
 def _accumulate(found: dict[Node, Node], node: Node, contribution: Node) -> None:
     held = found.get(node)
-    found[node] = contribution if held is None else OPS["add"](held, contribution)
+    found[node] = contribution if held is None else added(held, contribution)
 
 
 def _origin(node: Node, i: int) -> Origin:

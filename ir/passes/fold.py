@@ -14,6 +14,7 @@ from graphc.ir.ops import layout, source
 from graphc.ir.passes.rewriter import Observer, rewrite_graph
 from graphc.ir.passes.rules import RuleSet, rule
 from graphc.ir.passes.terms import constant_array
+from graphc.ir.types import TupleType
 
 SMALL = 64
 """A constant of so many elements may replace a node whatever the node was made from."""
@@ -31,6 +32,8 @@ def _is_foldable(node: Node) -> bool:
     """Whether all operands are constants and the result is no larger than it may be. Broadcast
     constants stay as they are, since repeating elements costs nothing."""
     if any(operand.op is not source.constant for operand in node.operands):
+        return False
+    if isinstance(node.type, TupleType):
         return False
     largest = max((operand.type.size for operand in node.operands), default=0)
     small = node.type.size <= min(LARGEST, max(SMALL, largest))

@@ -14,7 +14,8 @@ The fusion rules are few, so that a reader can predict them:
 5. A kernel of elementwise nodes that only feeds one matrix product dissolves into its prologue.
 6. Moves of data, positions and cheap arithmetic are written again in each kernel that uses them
    (`inline`).
-7. A kernel that updates a parameter runs after those that read it, and writes in place (`order`).
+7. A routine, and an op with sub-graphs, is a kernel of its own.
+8. A kernel that updates a parameter runs after those that read it, and writes in place (`order`).
 
 Owns `fuse`. Imports `ir` only. Invariant: every node that is neither a source nor a view is in
 exactly one kernel.
@@ -28,7 +29,7 @@ from graphc.ir.graph import Graph, Node, Update, rewrite, with_operands
 from graphc.ir.op import Family
 from graphc.ir.ops import OPS
 from graphc.ir.passes.grouping import Grouping, Kernel
-from graphc.ir.passes.inline import Inlining, choose_inlined, is_view
+from graphc.ir.passes.inline import Inlining, choose_inlined, is_unstored, is_view
 from graphc.ir.passes.merge import merge_kernels
 from graphc.ir.passes.order import order_kernels
 
@@ -71,11 +72,12 @@ def _with_own_outputs(graph: Graph) -> Graph:
 
 
 def _with_stored_views(graph: Graph) -> Graph:
-    """Give a position (iota) that is reshaped memory of its own, which the reshape is a view of."""
+    """Give positions (iota) and scalar constants memory of their own where they are wanted whole:
+    as what a reshape is a view of, and as operands of ops that run alone."""
 
     def visit(node: Node, operands: tuple[Node, ...]) -> Node:
-        if is_view(node) and operands[0].op.position is not None:
-            operands = (OPS["copy"](operands[0]),)
+        if is_view(node) or node.op.family is Family.ROUTINE:
+            operands = tuple(OPS["copy"](o) if is_unstored(o) else o for o in operands)
         return with_operands(node, operands)
 
     return rewrite(graph, visit)
@@ -97,6 +99,7 @@ def _prologues(graph: Graph, grouping: Grouping) -> list[Kernel]:
         kernel
         for kernel, nodes in readers.items()
         if kernel.contraction is None
+        and not kernel.alone
         and kernel.domain.reduced is None
         and kernel not in pinned
         and len(nodes) == 1

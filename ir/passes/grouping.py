@@ -35,6 +35,8 @@ class Kernel:
     reason: str
     because_of: Kernel | None = None
     contraction: Node | None = None
+    alone: bool = False
+    """Whether it is one op that nothing is fused with."""
     nodes: dict[Node, AccessMap] = field(default_factory=dict)
     """Each node with where it is in the domain."""
     sources: set[Kernel] = field(default_factory=set)
@@ -77,12 +79,13 @@ class Grouping:
             kernel = Kernel(len(self.kernels), _domain_begun_by(node), reason, because_of)
             if node.op.family is Family.CONTRACTION:
                 kernel.contraction = node
+            kernel.alone = node.op.family is Family.ROUTINE
             self.kernels.append(kernel)
         elif node.op.family is Family.REDUCTION:
             kernel.domain = Domain.reducing(node)
         place = kernel.domain.coordinates(node.shape)
-        assert place is not None
-        kernel.nodes[node] = place
+        assert place is not None or kernel.alone
+        kernel.nodes[node] = place or ()
         self.home[node] = kernel
         for source in read - {kernel}:
             source.users.add(kernel)
@@ -90,6 +93,10 @@ class Grouping:
 
     def _fitting(self, node: Node, read: set[Kernel]) -> tuple[Kernel | None, str, Kernel | None]:
         """The latest of the kernels read that a node fits; or none, and why not which."""
+        if node.op.family is Family.ITEM:
+            return self.home[node.operands[0]], "", None
+        if node.op.family is Family.ROUTINE:
+            return None, f"{node.op.name} runs alone", None
         if node.op.family is Family.CONTRACTION:
             return None, "matrix product", None
         latest = sorted(read, key=lambda kernel: -kernel.order)
@@ -107,6 +114,8 @@ class Grouping:
         """Why a node cannot be computed in a kernel, called `{}`; "" if it can."""
         if len(kernel.nodes) >= MAX_NODES:
             return f"{{}} has {MAX_NODES} nodes"
+        if kernel.alone:
+            return "reads the results of {}, which runs alone"
         domain = kernel.domain
         if node.op.family is Family.REDUCTION:
             if kernel.contraction is not None:

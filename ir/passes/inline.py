@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 from graphc.ir.access import broadcast_map, compose, identity, operand_maps
 from graphc.ir.graph import Graph, Node
-from graphc.ir.op import AccessMap, Family
+from graphc.ir.nested import nested_graphs
+from graphc.ir.op import AccessMap, Affine, Family
+from graphc.ir.passes.barely_read import barely_read
+from graphc.ir.types import HALVES
 
 MAX_DEPTH = 16
 """Longest chain of inlined nodes."""
@@ -35,6 +38,14 @@ class Inlining:
             node = node.operands[0]
         return node
 
+    def awaited(self, node: Node) -> list[Node]:
+        """What must be there before a view may be read, beside the stored node."""
+        tokens: list[Node] = []
+        while node in self.views:
+            tokens += node.operands[1:]
+            node = node.operands[0]
+        return tokens
+
 
 def is_stored_source(node: Node) -> bool:
     """Whether a source lies in memory: inputs, parameters and constants of several elements."""
@@ -43,14 +54,21 @@ def is_stored_source(node: Node) -> bool:
     return node.op.value is None or node.type.size != 1
 
 
+def is_unstored(node: Node) -> bool:
+    """Whether a source is a number or a position, which is written where it is used."""
+    return node.op.family is Family.SOURCE and not is_stored_source(node)
+
+
 def choose_inlined(graph: Graph) -> Inlining:
     """Decide for each node of a graph whether it is inlined or a view."""
     roots = set(graph.roots)
     users = graph.users()
     views = {node for node in graph.nodes if is_view(node)}
+    barely = barely_read(graph, users)
     depth: dict[Node, int] = {}
     cost: dict[Node, int] = {}
     inlined: set[Node] = set()
+    strided: set[Node] = set()
     for node in graph.nodes:
         below = [operand for operand in node.operands if operand in inlined]
         depth[node] = 1 + max((depth[operand] for operand in below), default=0)
@@ -60,8 +78,14 @@ def choose_inlined(graph: Graph) -> Inlining:
                 inlined.add(node)
                 depth[node] = cost[node] = 0
         elif node not in roots and node not in views and depth[node] <= MAX_DEPTH:
-            wanted_whole = any(user in views for user in users[node])
-            if not wanted_whole and _is_free(node, cost[node], users[node]):
+            if _is_strided(node) and all(o in strided for o in below):
+                strided.add(node)
+            wanted_whole = any(
+                user in views or not _takes(user, node, strided) for user in users[node]
+            )
+            if wanted_whole:
+                continue
+            if node in barely or _is_free(node, cost[node], users[node]):
                 inlined.add(node)
     return Inlining(frozenset(inlined), frozenset(views))
 
@@ -71,14 +95,38 @@ def is_view(node: Node) -> bool:
     return node.op.family is Family.LAYOUT and operand_maps(node) is None
 
 
+def _takes(user: Node, node: Node, strided: set[Node]) -> bool:
+    """Whether a user can take a node that is not stored: a routine can where the operand lies
+    elsewhere in memory, but a nested graph wants its values without gaps."""
+    if user.op.family is not Family.ROUTINE:
+        return True
+    return node in strided and not nested_graphs(user.attrs)
+
+
+def _is_strided(node: Node) -> bool:
+    """Whether a node is its operand seen with other strides, so that it can be taken whole where
+    the operand lies."""
+    maps = operand_maps(node) if node.op.family is Family.LAYOUT else None
+    if maps is None or len(maps) != 1 or node.op.fill is not None:
+        return False
+    return maps[0] is not None and all(isinstance(entry, Affine) for entry in maps[0])
+
+
 def _is_free(node: Node, cost: int, users: Sequence[Node]) -> bool:
     if node.op.family is Family.LAYOUT:
         return True
     if node.op.family is not Family.ELEMENTWISE or cost > MAX_COST:
         return False
-    if len(users) < 2 or any(user.op.family is Family.CONTRACTION for user in users):
+    if any(user.op.family is Family.CONTRACTION for user in users):
         return False
-    return len(_large_operands(node)) <= 1
+    if _only_widens(node):
+        return True
+    return len(users) >= 2 and len(_large_operands(node)) <= 1
+
+
+def _only_widens(node: Node) -> bool:
+    """Whether a node is the f32 of a 16-bit float, which is cheaper to convert than to store."""
+    return node.op.stored and node.operands[0].dtype in HALVES and node.dtype not in HALVES
 
 
 def _large_operands(node: Node) -> set[Node]:
@@ -104,6 +152,7 @@ def reads_of(node: Node, inlining: Inlining) -> list[Read]:
         operand, mapping = pending.pop()
         if operand not in inlining.inlined:
             reads.append((operand, mapping))
+            reads += [(token, None) for token in inlining.awaited(operand)]
             continue
         for inner, inner_map in _operand_reads(operand):
             both = mapping is not None and inner_map is not None

@@ -15,6 +15,7 @@ from graphc.ir.graph import Node
 from graphc.ir.ops import layout
 from graphc.ir.passes.rules import RuleSet, rule
 from graphc.ir.passes.terms import splat
+from graphc.ir.rounding import rounded
 from graphc.ir.types import Shape
 
 _Axes = tuple[int, ...]
@@ -69,17 +70,45 @@ def _sum_of_equals(node: Node, x: Node, axes: _Axes) -> Node | None:
     count = math.prod(x.shape[axis] for axis in axes)
     if value is None or not node.dtype.is_float or not np.isfinite(value) or not value:
         return None
-    digits = np.finfo(value.dtype).nmant + 1
+    digits = node.dtype.digits
     numerator, _ = float(value).as_integer_ratio()
     odd = abs(numerator) // (numerator & -numerator)
     total = count * float(value)
-    if not count or odd * count > 2**digits or abs(total) > np.finfo(value.dtype).max:
+    finite = np.isfinite(rounded(np.asarray(total), node.dtype))
+    if not count or odd * count > 2**digits or not finite:
         return None
     return full(total, node.dtype, node.shape)
 
 
 def _same_shape(node: Node, x: Node, s: Shape) -> Node | None:
     return x if x.shape == s else None
+
+
+def _reshape_before_broadcasting(node: Node, x: Node, s: Shape) -> Node | None:
+    """Where no axis of the result mixes axes that are repeated with others that are not."""
+    repeated = node.operands[0].shape
+    if not node.type.size:
+        return None
+    aligned = (1,) * (len(repeated) - len(x.shape)) + x.shape
+    shape: list[int] = []
+    end = stop = 0
+    while end < len(repeated) and stop < len(s):
+        start, begin = end, stop
+        before, after = repeated[end], s[stop]
+        end, stop = end + 1, stop + 1
+        while before != after:
+            if before < after:
+                before, end = before * repeated[end], end + 1
+            else:
+                after, stop = after * s[stop], stop + 1
+        if all(size == 1 for size in aligned[start:end]):
+            shape += [1] * (stop - begin)
+        elif aligned[start:end] == repeated[start:end]:
+            shape += s[begin:stop]
+        else:
+            return None
+    shape += [1] * (len(s) - stop)
+    return broadcast(reshape(x, tuple(shape)), s)
 
 
 LAYOUT_RULES = RuleSet(
@@ -114,6 +143,13 @@ LAYOUT_RULES = RuleSet(
             "reshape(reshape(x), shape=s)",
             lambda node, x, s: reshape(x, s),
             "x:f32[2,3]; reshape(reshape(x, shape=(6,)), shape=(3, 2)) -> reshape(x, shape=(3, 2))",
+        ),
+        rule(
+            "reshape-broadcast",
+            "reshape(broadcast_to(x), shape=s)",
+            _reshape_before_broadcasting,
+            "x:f32[2,3,1]; reshape(broadcast_to(x, shape=(2, 3, 4)), shape=(6, 4))"
+            " -> broadcast_to(reshape(x, shape=(6, 1)), shape=(6, 4))",
         ),
         rule(
             "transpose-nothing",

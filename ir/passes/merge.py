@@ -25,7 +25,7 @@ def merge_kernels(grouping: Grouping) -> None:
 
 def _merge(grouping: Grouping, first: Kernel, second: Kernel) -> bool:
     """Put what `first` computes into `second`, if both fit one domain; say whether."""
-    if len(first.nodes) + len(second.nodes) > MAX_NODES:
+    if first.alone or second.alone or len(first.nodes) + len(second.nodes) > MAX_NODES:
         return False
     domain = _common_domain(first, second)
     if domain is None or leads_to(first, {second}, but_not_directly=True):

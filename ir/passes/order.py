@@ -130,7 +130,8 @@ class _Writer:
         self._views: dict[Node, list[Node]] = {}
         for node in graph.nodes:
             if node in self.inlining.views:
-                self._views.setdefault(node.operands[0], []).append(node)
+                for operand in node.operands:
+                    self._views.setdefault(operand, []).append(node)
         for node in list(self.nodes):
             self._write_views(node)
 
@@ -184,6 +185,9 @@ class _Writer:
         pending = list(self._views.get(base, ()))
         while pending:
             view = pending.pop(0)
-            self.stored[view] = with_operands(view, (self.stored[view.operands[0]],))
+            if view in self.stored or not all(o in self.stored for o in view.operands):
+                continue
+            operands = tuple(self.stored[operand] for operand in view.operands)
+            self.stored[view] = with_operands(view, operands)
             self.nodes.append(self.stored[view])
             pending += self._views.get(view, ())

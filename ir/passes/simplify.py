@@ -52,7 +52,7 @@ def _multiply_by_reciprocal(node: Node, x: Node, c: Node) -> Node | None:
         return None
     with np.errstate(all="ignore"):
         reciprocal = 1 / divisor
-    if not np.finfo(reciprocal.dtype).tiny <= abs(reciprocal) < np.inf:
+    if not node.dtype.smallest_normal <= abs(reciprocal) < np.inf:
         return None
     return (Expression(x) * float(reciprocal)).node
 
@@ -83,8 +83,7 @@ def _is_lossless(source: DType, target: DType) -> bool:
     if source == target or source.kind == "bool":
         return True
     if target.is_float:
-        digits = 53 if target.bits == 64 else 24
-        return source.bits < target.bits if source.is_float else source.bits <= digits
+        return source.bits < target.bits if source.is_float else source.bits <= target.digits
     if source.kind == target.kind:
         return source.bits < target.bits
     return source.kind == "uint" and target.kind == "int" and source.bits < target.bits

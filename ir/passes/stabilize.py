@@ -8,17 +8,18 @@ derivative rule has chosen its form), and give results whose derivatives are sta
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from graphc.ir.build import Expression, broadcast, kept_shape, ops, reshape
 from graphc.ir.graph import Graph, Node, topological
 from graphc.ir.op import Family
-from graphc.ir.ops import reduction
+from graphc.ir.ops import reduction, selection
 from graphc.ir.passes.rewriter import Observer, Rewriter, rewrite_graph
 from graphc.ir.passes.rules import RuleSet, rule
-from graphc.ir.passes.terms import matches, parse_term
+from graphc.ir.passes.terms import constant_array, matches, parse_term
+from graphc.ir.types import float32
 
 
 def stabilize(graph: Graph, observer: Observer | None = None) -> Graph:
@@ -31,11 +32,26 @@ def stabilize_nodes(roots: Sequence[Node], barriers: Iterable[Node] = ()) -> lis
 
     A naive formula has an unstable derivative even where its value is saved later, so it must be
     replaced before. `barriers` are the nodes to differentiate for: no formula is recognized across
-    them. Give them among the roots as well, to learn what stands for them.
+    them, and what does not depend on them is left alone, so that a later differentiation finds
+    there what it is for. Give them among the roots as well, to learn what stands for them.
     """
-    rewriter = Rewriter(STABILIZE_RULES, opaque=set(barriers))
-    mapping = rewriter.normal_forms(topological(roots))
+    order = list(topological(roots))
+    barriers = set(barriers)
+    fixed = _independent(order, barriers) if barriers else ()
+    rewriter = Rewriter(STABILIZE_RULES, fixed, opaque=barriers)
+    mapping = rewriter.normal_forms(order)
     return [mapping[root] for root in roots] if rewriter.hits else list(roots)
+
+
+def _independent(order: Iterable[Node], barriers: Collection[Node]) -> list[Node]:
+    """The nodes that are computed from none of `barriers`."""
+    independent, dependent = [], set(barriers)
+    for node in order:
+        if any(operand in dependent for operand in node.operands):
+            dependent.add(node)
+        else:
+            independent.append(node)
+    return independent
 
 
 def _shift(x: Node, axes: tuple[int, ...]) -> Node | None:
@@ -52,18 +68,33 @@ def _shift(x: Node, axes: tuple[int, ...]) -> Node | None:
 
 
 def _is_shift(m: Node, x: Node) -> bool:
-    """Whether `m` is made from the largest elements of `x` by few elementwise or layout ops."""
-    reached = [m]
-    for _ in range(5):
-        if any(node.op is reduction.max and node.operands[0] is x for node in reached):
-            return True
-        reached = [
+    """Whether `m` is made from the largest elements of `x` by few elementwise or layout ops.
+
+    Of a selection, also from those of what is selected, if `m` is selected by the same condition.
+    """
+    reached = _reached(m)
+    sources = {x}
+    if x.op is selection.where and any(_same_choice(node, x) for node in reached):
+        sources.update(x.operands[1:])
+    return any(node.op is reduction.max and node.operands[0] in sources for node in reached)
+
+
+def _reached(m: Node) -> list[Node]:
+    """What `m` is made from by elementwise and layout ops, a few steps back."""
+    found, last = [m], [m]
+    for _ in range(4):
+        last = [
             operand
-            for node in reached
+            for node in last
             if node.op.family in (Family.ELEMENTWISE, Family.LAYOUT)
             for operand in node.operands
         ][:8]
-    return False
+        found += last
+    return found
+
+
+def _same_choice(node: Node, x: Node) -> bool:
+    return node.op is selection.where and node.operands[0] is x.operands[0]
 
 
 def _is_shifted(x: Node) -> bool:
@@ -132,6 +163,14 @@ def _log_sigmoid(node: Node, x: Node) -> Node:
 
 def _is_declared(node: Node, **bound: Any) -> bool:
     return node.origin is None
+
+
+def _is_guarded(node: Node, c: Node, **bound: Any) -> bool:
+    """Whether a declared formula keeps a probability from zero, and changes no other by that."""
+    array = constant_array(c)
+    smallest = float32.smallest_normal
+    is_tiny = array is not None and bool(((array > 0) & (array <= smallest)).all())
+    return is_tiny and _is_declared(node)
 
 
 _stable = partial(rule, guard=_is_declared, value_changing=True)
@@ -251,4 +290,30 @@ _LOGARITHM_RULES = [
     _stable("minus-one-plus-exp", "add(-1, exp(x))", "expm1(x)", "x:f32[3]"),
 ]
 
-STABILIZE_RULES = RuleSet(_SOFTMAX_RULES + _SIGMOID_RULES + _LOGARITHM_RULES)
+_GUARDED_RULES = [
+    _stable(
+        "log-guarded-sigmoid",
+        "log(maximum(sigmoid(x), c))",
+        lambda node, x, c: _log_sigmoid(node, x),
+        f"x:f32[3]; log(maximum(sigmoid(x), 1e-38)) -> {_LOG_SIGMOID}",
+        guard=_is_guarded,
+    ),
+    _stable(
+        "log-guarded-softmax",
+        "log(maximum(div(exp(x), s), c))",
+        "sub(x, log(s))",
+        "x:f32[2,3] s:f32[2,1]; log(maximum(div(exp(x), s), 1e-38)) -> sub(x, log(s))",
+        guard=_is_guarded,
+    ),
+    _stable(
+        "log-guarded-softmax-at",
+        "log(maximum(take_along_axis(div(exp(x), s), i, axis=axis), c))",
+        lambda node, x, s, i, axis, c: _log_of_softmax_at(node.operands[0], x, s, i, axis),
+        "x:f32[2,3] s:f32[2,1] i:i64[2,1];"
+        " log(maximum(take_along_axis(div(exp(x), s), i, axis=1), 1e-38))"
+        " -> take_along_axis(sub(x, log(s)), i, axis=1)",
+        guard=_is_guarded,
+    ),
+]
+
+STABILIZE_RULES = RuleSet(_SOFTMAX_RULES + _SIGMOID_RULES + _LOGARITHM_RULES + _GUARDED_RULES)

@@ -9,7 +9,7 @@ only. Invariant: indices outside the axis are clamped as `take_along_axis` says.
 
 from __future__ import annotations
 
-from graphc.ir.build import ops, scalar
+from graphc.ir.build import cast, ops, scalar
 from graphc.ir.graph import Graph, Node, rewrite, with_operands
 from graphc.ir.location import provenance
 from graphc.ir.op import Family
@@ -38,12 +38,13 @@ def take_while_sweeping(graph: Graph) -> Graph:
 
 
 def _maximum_of_taken(node: Node) -> Node:
-    row = node.operands[0]
+    row = cast(node.operands[0], node.dtype.arithmetic)
     assert ops.max.monoid is not None
     (lowest,) = ops.max.monoid.identity(row.dtype)
     only_taken = ops.where(is_taken(node), row, scalar(lowest, row.dtype))
     axis = node.attrs.axis  # type: ignore[attr-defined]
-    return ops.max(only_taken, axes=(axis,), keepdims=True, name=node.name)
+    largest = cast(ops.max(only_taken, axes=(axis,), keepdims=True), node.dtype)
+    return largest.renamed(node.name)
 
 
 def _is_swept(node: Node) -> bool:

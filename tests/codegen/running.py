@@ -65,9 +65,11 @@ class Result:
     compilation: Compilation
 
 
-def run_compiled(graph: Graph, arrays: Arrays, *, at_end: bool = True) -> Result:
+def run_compiled(
+    graph: Graph, arrays: Arrays, *, at_end: bool = True, verify_level: int = 1
+) -> Result:
     """Compile and run once, every buffer beside a protected page."""
-    compilation = compile_graph(graph)
+    compilation = compile_graph(graph, verify_level=verify_level)
     manifest = compilation.artifact.manifest
     arguments = (*manifest.inputs, *manifest.params, *manifest.constants, *manifest.outputs)
     buffers = [GuardedBuffer(a.shape, a.numpy, at_end=at_end) for a in arguments]

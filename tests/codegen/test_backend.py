@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from graphc.codegen import target as target_module
-from graphc.codegen.backend import BackendError, compile_text
+from graphc.codegen.backend import compile_text
+from graphc.codegen.errors import BackendError
 from graphc.codegen.target import Target, host_target, vector_unit
 
 ADD = """\

@@ -138,8 +138,8 @@ class TestRefusals:
     def test_not_a_tensor(self, x: gc.Tensor) -> None:
         with pytest.raises(gc.errors.GradientError, match="got ndarray"):
             gc.grad(x.sum(), [x, np.ones(3)])
-        with pytest.raises(gc.errors.GradientError, match="not functions"):
-            gc.grad(lambda t: t, x)  # type: ignore[arg-type]
+        with pytest.raises(gc.errors.GradientError, match="argnums must be numbers"):
+            gc.grad(lambda t: t, x)  # type: ignore[call-overload]
 
 
 def test_deep_chain() -> None:

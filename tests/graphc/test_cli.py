@@ -15,6 +15,8 @@ import graphc as gc
 from graphc.cli import main
 from graphc.demo import program as demonstration
 from graphc.demo.numpy_step import NumpyStep
+from graphc.ir.op import Family
+from graphc.ir.ops import OPS
 from graphc.ir.parser import parse_graph
 from graphc.ir.printer import print_graph
 from graphc.stages import GRAPH_STAGES, STAGES
@@ -229,6 +231,62 @@ def test_numpy_step_makes_the_same_updates() -> None:
         assert network.train(images, labels) == pytest.approx(by_hand(images, labels), rel=1e-3)
     for mine, theirs in zip(network.params, by_hand.params, strict=True):
         np.testing.assert_allclose(mine.value, theirs, atol=2e-3)
+
+
+def test_explain_prints_an_entry(capsys: Any) -> None:
+    for name in ("GC012", "gc012", "ShapeError"):
+        assert main(["explain", name]) == 0
+        text = capsys.readouterr().out
+        assert text.startswith("GC012 shape mismatch\n")
+        assert "w is f32[748,10] (inner size 748)" in text
+        assert "Instead:" in text
+    assert main(["explain", "GC012", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["class"] == "ShapeError"
+    assert all(document[key] for key in ("title", "meaning", "example", "message", "fix"))
+
+
+def test_explain_lists_the_codes(capsys: Any) -> None:
+    assert main(["explain"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == sorted(lines)
+    assert main(["explain", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == len(lines) > 30
+
+
+def test_explain_refusals(capsys: Any) -> None:
+    message = failure(capsys, "explain", "GC123")
+    assert "did you mean" in message
+    assert "GC130  unusable artifact" in message
+    assert "ShapeError" in failure(capsys, "explain", "ShapeErr")
+    assert "`graphc explain` lists them" in failure(capsys, "explain", "?")
+
+
+def test_ops_lists_every_record(capsys: Any) -> None:
+    assert main(["ops"]) == 0
+    text = capsys.readouterr().out
+    heads = [line for line in text.splitlines() if line and not line.startswith(" ")]
+    assert [head.split("(")[0] for head in heads] == sorted(OPS)
+    assert main(["ops", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {op["name"]: op["doc"] for op in listed} == {op.name: op.doc for op in OPS.values()}
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_ops_shows_one_with_an_example(name: str, capsys: Any) -> None:
+    assert main(["ops", name]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"{name}(")
+    has_example = bool(OPS[name].operands) and OPS[name].family is not Family.ITEM
+    assert ("graph @example(" in text) == has_example
+
+
+def test_ops_knows_the_names_of_numpy(capsys: Any) -> None:
+    assert main(["ops", "np.arctan", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["name"] == "atan"
+    assert found["derivative"] == ["vjp", "jvp"]
+    assert "did you mean 'tanh'" in failure(capsys, "ops", "tahnh")
 
 
 def test_a_graph_given_at_a_later_stage_goes_on_from_there(

@@ -97,7 +97,9 @@ def test_indexing_is_numpys(index: Any, value: Any) -> None:
         (6, "index 6 is outside of axis 0, which has size 6"),
         ((0, 0, 0, 0), "4 indices for 3 axes"),
         ((..., ...), "one ellipsis"),
-        ([0, 1], r"a list cannot be part of an index"),
+        ([0, 6], "index 6 is outside of axis 0, which has size 6"),
+        ([[True] * 4] * 6, "a mask has size 4 on axis 1, where the operand has 3"),
+        (([0, 1], [0, 1, 2]), r"must broadcast together, got shapes \[2\] and \[3\]"),
         (True, "a bool cannot be part"),
         (1.5, "a float cannot be part"),
         ("x", "a str cannot be part"),
@@ -111,12 +113,18 @@ def test_indices_that_are_refused(index: Any, message: str) -> None:
         tensor[index]
 
 
-def test_tensor_as_index_is_refused_with_advice() -> None:
-    tensor, labels = gc.input("t", (6, 3)), gc.input("labels", 2, gc.int32)
-    with pytest.raises(gc.errors.AttributeValueError, match=r"gc\.take"):
-        tensor[labels]
+def test_tensors_as_index_are_refused_with_advice() -> None:
+    tensor, start = gc.input("t", (6, 3)), gc.input("start", (), gc.int32)
     with pytest.raises(gc.errors.AttributeValueError, match=r"gc\.where"):
         tensor[tensor > 0]
+    with pytest.raises(gc.errors.AttributeValueError, match=r"gc\.dynamic_slice"):
+        tensor[start : start + 2]
+    with pytest.raises(gc.errors.DTypeError, match="integers"):
+        tensor[tensor[0]]
+    with pytest.raises(gc.errors.DTypeError, match="integers, got an array of"):
+        tensor[["x"]]
+    with pytest.raises(TypeError, match=r"t\.at\[index\]\.set"):
+        tensor[0] = 1
 
 
 @pytest.mark.parametrize(
@@ -140,15 +148,12 @@ def test_matmul_is_numpys(left: Any, right: Any, value: Any) -> None:
     given = {a: rng.normal(size=left), b: rng.normal(size=right)}
     x, y = (array.astype("float32") for array in given.values())
     np.testing.assert_allclose(value(a @ b, given), x @ y, rtol=1e-5, atol=1e-6)
-    if len(right) <= 2:
-        np.testing.assert_allclose(value(np.dot(a, b), given), np.dot(x, y), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(value(np.dot(a, b), given), np.dot(x, y), rtol=1e-5, atol=1e-6)
 
 
 def test_matmul_refuses_scalars_and_names_the_operand() -> None:
     with pytest.raises(gc.errors.ShapeError, match="no scalars"):
         gc.input("a", 3) @ gc.input("s")
-    with pytest.raises(gc.errors.ShapeError, match="use matmul"):
-        gc.dot(gc.input("a", 3), gc.input("b", (2, 3, 4)))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +206,6 @@ def test_reduced_dtypes_are_numpys(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int16", "int32", "uint64", "float64"])
 def test_float_functions_of_integers(dtype: str) -> None:
     wanted = np.exp(np.ones(3, dtype)).dtype
-    wanted = np.dtype("float32") if wanted == np.float16 else wanted
     assert gc.exp(gc.input("x", 3, dtype)).dtype.numpy == wanted
 
 
@@ -244,7 +248,7 @@ def test_generated_functions_document_themselves() -> None:
     assert tanh.__name__ == "tanh"
     assert tanh.__doc__.startswith(OPS["tanh"].doc)
     assert str(inspect.signature(gc.add)) == "(x, y, /)"
-    assert str(inspect.signature(gc.sum)) == "(a, axis=None, keepdims=False)"
+    assert str(inspect.signature(gc.argmax)) == "(a, axis=None, keepdims=False)"
     with pytest.raises(TypeError, match="takes 1 operands, got 2"):
         gc.tanh(1, 2)
 
@@ -253,10 +257,10 @@ class TestNumpyProtocol:
     """What NumPy's functions cannot do to a symbolic tensor is said."""
 
     def test_function_without_counterpart(self, x: gc.Tensor) -> None:
-        with pytest.raises(TypeError, match=r"np\.cumsum does not take .*tensors; .*gc\.sum"):
-            np.cumsum(x)
-        with pytest.raises(TypeError, match=r"np\.spacing"):
-            np.spacing(x)
+        with pytest.raises(TypeError, match=r"np\.nancumsum does not take .*tensors; .*gc\.cumsum"):
+            np.nancumsum(x)
+        with pytest.raises(TypeError, match=r"np\.frexp"):
+            np.frexp(x)
 
     def test_out(self, x: gc.Tensor) -> None:
         with pytest.raises(TypeError, match="out="):
@@ -267,14 +271,14 @@ class TestNumpyProtocol:
             np.add.reduce(x)
 
     def test_argument_that_graphc_has_not(self, x: gc.Tensor) -> None:
-        with pytest.raises(TypeError, match=r"np\.sum on symbolic tensors takes \(a, axis=None"):
-            np.sum(x, axis=0, initial=3)
+        with pytest.raises(TypeError, match=r"np\.argmax on symbolic tensors takes \(a, axis=None"):
+            np.argmax(x, axis=0, out=np.zeros(4, "int64"))
 
 
 def test_names_of_the_package() -> None:
     assert {"exp", "softmax", "compile", "nn", "float32"} <= set(dir(gc))
-    with pytest.raises(AttributeError, match="did you mean tanh"):
-        getattr(gc, "tahn")  # noqa: B009  mypy would know that there is none
+    with pytest.raises(AttributeError, match="did you mean softmax"):
+        getattr(gc, "sofmax")  # noqa: B009  mypy would know that there is none
 
 
 def test_a_pad_with_a_numpy_number_reads_back_as_it_was_printed() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.ir.types import ALL_DTYPES, DType
+from graphc.ir.types import ALL_DTYPES, DType, float16
 
 BINARY = [
     operator.add,
@@ -25,14 +25,9 @@ BINARY = [
 ]
 
 
-def expected_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """graphc has no float16: float32 stands in."""
-    return np.dtype("float32") if dtype == np.float16 else dtype
-
-
 @pytest.mark.parametrize("operation", BINARY, ids=lambda operation: operation.__name__)
-@pytest.mark.parametrize("left", ALL_DTYPES, ids=str)
-@pytest.mark.parametrize("right", ALL_DTYPES, ids=str)
+@pytest.mark.parametrize("left", [*ALL_DTYPES, float16], ids=str)
+@pytest.mark.parametrize("right", [*ALL_DTYPES, float16], ids=str)
 def test_promotion_is_numpys(operation: Any, left: DType, right: DType) -> None:
     a, b = gc.input("a", 2, left), gc.input("b", 2, right)
     try:
@@ -41,11 +36,11 @@ def test_promotion_is_numpys(operation: Any, left: DType, right: DType) -> None:
         with pytest.raises(gc.errors.DTypeError):
             operation(a, b)
         return
-    assert operation(a, b).dtype.numpy == expected_dtype(expected)
+    assert operation(a, b).dtype.numpy == expected
 
 
 @pytest.mark.parametrize("number", [2, 2.5, np.float32(2), np.float64(2), np.int8(2), True])
-@pytest.mark.parametrize("dtype", [gc.float32, gc.float64, gc.int32, gc.uint8], ids=str)
+@pytest.mark.parametrize("dtype", [gc.float16, gc.float32, gc.float64, gc.int32, gc.uint8], ids=str)
 def test_python_numbers_are_weak_and_numpy_scalars_are_not(number: Any, dtype: DType) -> None:
     tensor, array = gc.input("a", 2, dtype), np.ones(2, dtype.numpy)
     assert (tensor + number).dtype.numpy == (array + number).dtype

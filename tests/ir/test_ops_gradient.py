@@ -17,10 +17,10 @@ import pytest
 from graphc.ir.build import Expression, constant, ops, sum_to
 from graphc.ir.graph import Node
 from graphc.ir.interpreter import apply, evaluate
-from graphc.ir.op import Array, NoGradient, Op, Sample
-from graphc.ir.ops import OPS
+from graphc.ir.op import Array, ForwardOnly, NoGradient, OfResults, Op, Sample
+from graphc.ir.ops import OPS, bundle
 from graphc.ir.passes.differentiate import adjoints, tangents
-from graphc.ir.types import DType, TensorType, float32, float64
+from graphc.ir.types import DType, TensorType, TupleType, float32, float64
 
 COMPLEX_STEP = 1e-30
 STEP = 1e-5
@@ -75,13 +75,20 @@ def moved(arrays: Arrays, directions: Arrays, step: Any) -> Arrays:
     ]
 
 
-def numeric_tangent(node: Node, arrays: Arrays, directions: Arrays) -> Array:
+def numeric_tangent(op: Op, y: Node, xs: list[Node], arrays: Arrays, directions: Arrays) -> Array:
     """By a complex step where the reference is analytic, else by a central difference."""
-    if node.op.analytic:
-        stepped = apply(node, moved(arrays, directions, 1j * COMPLEX_STEP))
-        return np.imag(stepped) / COMPLEX_STEP
-    ahead, behind = (apply(node, moved(arrays, directions, step)) for step in (STEP, -STEP))
-    return (ahead - behind) / (2 * STEP)
+
+    def value(step: Any) -> Array:
+        return evaluate([y], dict(zip(xs, moved(arrays, directions, step), strict=True)))[0]
+
+    if op.analytic:
+        return np.imag(value(1j * COMPLEX_STEP)) / COMPLEX_STEP
+    return (value(STEP) - value(-STEP)) / (2 * STEP)
+
+
+def results_of(node: Node) -> Sequence[Node]:
+    """The node itself, or each of its several results."""
+    return bundle.items(node) if isinstance(node.type, TupleType) else [node]
 
 
 def zero_if_none(nodes: Sequence[Node | None], like: Sequence[Node]) -> list[Node]:
@@ -93,26 +100,33 @@ def zero_if_none(nodes: Sequence[Node | None], like: Sequence[Node]) -> list[Nod
 
 def check_derivatives(op: Op, sample: Sample, arrays: Arrays) -> None:
     """Raise `AssertionError` unless both modes agree with the reference, to second order."""
-    rng = np.random.default_rng(7)
     xs = symbols(arrays)
-    y = op(*xs, **sample.attrs)
+    for y in results_of(op(*xs, **sample.attrs)):
+        if y.dtype.is_float:
+            check_result(op, y, xs, arrays, sample.label)
+
+
+def check_result(op: Op, y: Node, xs: list[Node], arrays: Arrays, label: str) -> None:
+    rng = np.random.default_rng(7)
     values = dict(zip(xs, arrays, strict=True))
     wrt = [x for x in xs if x.dtype.is_float]
     directions = random_like(arrays, rng)
     along = [constant(d) for x, d in zip(xs, directions, strict=True) if x in wrt]
     (tangent,) = evaluate(zero_if_none(tangents([y], wrt, along), [y]), values)
-    expected = numeric_tangent(y, arrays, directions)
-    size = largest(apply(y, arrays))
+    expected = numeric_tangent(op, y, xs, arrays, directions)
+    size = largest(evaluate([y], values)[0])
     tolerance, noise = (1e-11, COMPLEX_STEP) if op.analytic else (1e-7, 1e-9 * size)
-    assert_close(tangent, expected, tolerance, noise, f"{sample.label}: jvp")
+    assert_close(tangent, expected, tolerance, noise, f"{label}: jvp")
 
+    if isinstance(op.vjp, ForwardOnly):
+        return
     seed = constant(rng.normal(size=y.shape))
     backward = zero_if_none(adjoints([y], [seed], wrt), wrt)
     found = evaluate(backward, values)
     floats = [d for x, d in zip(xs, directions, strict=True) if x in wrt]
     forward_dot, backward_dot = dot([tangent], [apply(seed, [])]), dot(floats, found)
-    assert_same_dot(forward_dot, backward_dot, [tangent, *found], f"{sample.label}: vjp")
-    check_second_order(backward, xs, arrays, directions, sample.label)
+    assert_same_dot(forward_dot, backward_dot, [tangent, *found], f"{label}: vjp")
+    check_second_order(backward, xs, arrays, directions, label)
 
 
 def assert_same_dot(one: float, other: float, terms: Sequence[Array], what: str) -> None:
@@ -160,16 +174,16 @@ def test_derivatives(op: Op) -> None:
 @each_op
 def test_adjoints_have_the_operands_types_at_f32(op: Op) -> None:
     rng = np.random.default_rng(3)
+    dtype = float32 if float32 in op.tested_dtypes else op.tested_dtypes[0]
     for sample in op.samples:
         if sample.refuse is not None:
             continue
-        xs = symbols(sample.arrays(rng, float32))
-        y = op(*xs, **sample.attrs)
-        if not y.dtype.is_float:
-            continue
-        seed = constant(np.ones(y.shape, y.dtype.numpy))
-        for x, adjoint in zip(xs, adjoints([y], [seed], xs), strict=True):
-            assert adjoint is None or adjoint.type == x.type, sample.label
+        xs = symbols(sample.arrays(rng, dtype))
+        for y in results_of(op(*xs, **sample.attrs)):
+            if y.dtype.is_float and not isinstance(op.vjp, ForwardOnly):
+                seed = constant(np.ones(y.shape, y.dtype.numpy))
+                for x, adjoint in zip(xs, adjoints([y], [seed], xs), strict=True):
+                    assert adjoint is None or adjoint.type == x.type, sample.label
 
 
 Mutation = Callable[[Node | None, Node, Node], Node | None]
@@ -189,19 +203,32 @@ def scaled_by(factor: float) -> Mutation:
 
 def with_wrong_vjp(op: Op, mutate: Mutation) -> Op:
     rule = op.vjp
-    assert not isinstance(rule, NoGradient)
-    return replace(op, vjp=lambda y, g, i: mutate(rule(y, g, i), g, y.operands[i]))
+    assert not isinstance(rule, NoGradient | ForwardOnly)
+    if not isinstance(rule, OfResults):
+        return replace(op, vjp=lambda y, g, i: mutate(rule(y, g, i), g, y.operands[i]))
+
+    def vjp(y: Node, gs: Sequence[Node | None], wanted: Sequence[bool]) -> list[Node | None]:
+        first = next(g for g in gs if g is not None)
+        found = zip(rule.rule(y, gs, wanted), y.operands, strict=True)
+        return [None if each is None else mutate(each, first, x) for each, x in found]
+
+    return replace(op, vjp=OfResults(vjp))
 
 
 def with_wrong_jvp(op: Op, mutate: Mutation) -> Op:
     rule = op.jvp
     assert not isinstance(rule, NoGradient)
 
+    def of_results(y: Node, moving: Sequence[Node | None]) -> list[Node | None]:
+        assert isinstance(rule, OfResults)
+        return [each and mutate(each, each, each) for each in rule.rule(y, moving)]
+
     def jvp(y: Node, moving: Sequence[Node | None]) -> Node | None:
+        assert not isinstance(rule, NoGradient | OfResults)
         first = next(tangent for tangent in moving if tangent is not None)
         return mutate(rule(y, moving), first, y)
 
-    return replace(op, jvp=jvp)
+    return replace(op, jvp=OfResults(of_results) if isinstance(rule, OfResults) else jvp)
 
 
 WRONG: dict[str, Callable[[Op, Mutation], Op]] = {
@@ -211,9 +238,15 @@ WRONG: dict[str, Callable[[Op, Mutation], Op]] = {
 }
 
 
-@each_op
+def modes(op: Op) -> list[str]:
+    return ["jvp"] if isinstance(op.vjp, ForwardOnly) else list(WRONG)
+
+
+@pytest.mark.parametrize(
+    ("op", "mode"),
+    [pytest.param(op, mode, id=f"{mode}-{op.name}") for op in DIFFERENTIABLE for mode in modes(op)],
+)
 @pytest.mark.parametrize("factor", [1.001, -1.0])
-@pytest.mark.parametrize("mode", WRONG)
 def test_wrong_derivatives_are_caught(op: Op, factor: float, mode: str) -> None:
     wrong = WRONG[mode](op, scaled_by(factor))
     with pytest.raises(AssertionError, match=r"jvp|vjp|second order"):
@@ -260,6 +293,25 @@ def test_derivatives_at_kinks_and_poles() -> None:
 )
 def test_pow_at_its_edges(x: float, y: float, by_x: float, by_y: float) -> None:
     assert gradient(ops.pow, x, y) == [by_x, by_y]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-300, 1e300])
+def test_angle_far_from_and_at_the_origin(scale: float) -> None:
+    by_y, by_x = gradient(ops.atan2, 3 * scale, -4 * scale)
+    np.testing.assert_allclose([by_y, by_x], [-0.16 / scale, -0.12 / scale], rtol=1e-15)
+    by_y, by_x = gradient(ops.atan2, -4 * scale, 3 * scale)
+    np.testing.assert_allclose([by_y, by_x], [0.12 / scale, 0.16 / scale], rtol=1e-15)
+    assert gradient(ops.atan2, 0.0, scale) == [1 / scale, 0.0]
+    assert gradient(ops.atan2, scale, 0.0) == [0.0, -1 / scale]
+    assert gradient(ops.atan2, 0.0, 0.0) == [0.0, 0.0]
+
+
+def test_inverse_functions_at_their_branch_points() -> None:
+    assert gradient(ops.asin, 1.0) == [np.inf]
+    assert gradient(ops.acos, -1.0) == [-np.inf]
+    assert gradient(ops.acosh, 1.0) == [np.inf]
+    assert gradient(ops.atanh, -1.0) == [np.inf]
+    assert np.isnan(gradient(ops.acosh, -2.0)[0])
 
 
 def test_second_derivative_of_a_square_at_zero() -> None:

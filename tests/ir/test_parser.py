@@ -114,7 +114,7 @@ def test_an_error_shows_the_line_and_the_token() -> None:
         (f"%y = sum %x {{axes = {'[' * 99}", 63, "expected at most 40 nested lists"),
         (f"%y = sum %x {{axes = [{'9' * 50}]}} : f32[3]", 24, "expected an integer of 64 bits"),
         (f"%y = sum %x {{axes = [{'9' * 5000}]}} : f32[3]", 24, "number of fewer digits"),
-        ("%y = cast %x {dtype = f16} : f32[2,3]", 25, "expected a value, got `f16`"),
+        ("%y = cast %x {dtype = f24} : f32[2,3]", 25, "expected a value, got `f24`"),
         ('%y = cast %x {dtype = "f32"} : f32[2,3]', 25, "expected a dtype for `dtype`"),
         ('%y = cast %x {dtype = "\\q"} : f32[2,3]', 25, "a string with the escapes of JSON"),
         ("%y = constant {value = [1, 2]} : i8[3]", 26, "nested lists of shape [3] for `value`"),

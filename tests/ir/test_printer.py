@@ -19,7 +19,7 @@ from graphc.ir.op import Array, Op
 from graphc.ir.ops import OPS
 from graphc.ir.parser import parse_graph
 from graphc.ir.printer import graph_constants, print_graph, value_names
-from graphc.ir.types import ALL_DTYPES, DType, TensorType, float32
+from graphc.ir.types import ALL_DTYPES, DType, TensorType, bfloat16, float16, float32
 
 
 def placeholder(name: str, shape: tuple[int, ...] = (), dtype: DType = float32) -> Node:
@@ -214,12 +214,18 @@ def test_other_constants_are_named_by_content(array: Array) -> None:
 
 @given(
     nps.arrays(
-        st.sampled_from([dtype.numpy for dtype in ALL_DTYPES]),
+        st.sampled_from([dtype.numpy for dtype in (*ALL_DTYPES, float16)]),
         nps.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
     )
 )
 def test_any_constant_reads_back_to_the_bit(array: Array) -> None:
     read_back(closed(constant(array)))
+
+
+@pytest.mark.parametrize("dtype", [float16, bfloat16], ids=str)
+def test_every_16_bit_float_reads_back_to_the_bit(dtype: DType) -> None:
+    numbers = np.arange(0, 1 << 16, 61).astype(np.uint16).view(dtype.numpy)
+    read_back(closed(*(constant(part) for part in np.array_split(numbers, 80))))
 
 
 def test_defaults_are_left_out_but_negative_zero_is_not() -> None:
@@ -279,7 +285,7 @@ graph @step(%x: f32[2,3], param %w: f32[3]) -> (%y: f32[3,3]) updates (%w = %sca
 
 @pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))
 def test_every_sample_of_every_op_reads_back(op: Op) -> None:
-    dtype = op.dtypes[0] if op.dtypes else float32
+    dtype = op.tested_dtypes[0]
     for sample in op.samples:
         if sample.refuse is None:
             arrays = sample.arrays(np.random.default_rng(0), dtype)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -17,6 +18,7 @@ from graphc.runtime.artifact import (
     Guard,
     Manifest,
     Structure,
+    numpy_dtype,
 )
 from graphc.runtime.buffers import ParameterStorage, aligned_copy, aligned_empty
 from graphc.runtime.errors import ArtifactError, StorageError
@@ -37,11 +39,12 @@ FULL = make_manifest(
 
 
 def test_dtypes_are_numpys() -> None:
-    expected = "bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64"
+    expected = "bool i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64"
     assert set(DTYPES) == set(expected.split())
-    assert DTYPES["f32"] is np.dtype("float32")
-    assert DTYPES["u16"] is np.dtype("uint16")
-    assert DTYPES["bool"] is np.dtype("bool")
+    assert numpy_dtype("f32") is np.dtype("float32")
+    assert numpy_dtype("u16") is np.dtype("uint16")
+    assert numpy_dtype("bool") is np.dtype("bool")
+    assert numpy_dtype("bf16") is np.dtype(ml_dtypes.bfloat16)
 
 
 def test_json_round_trip() -> None:
@@ -70,7 +73,7 @@ def test_inconsistent_manifests_cannot_be_built() -> None:
     with pytest.raises(ArtifactError, match="occurs twice"):
         make_manifest("x:f32[2] x:f32[2]")
     with pytest.raises(ArtifactError, match="unknown dtype"):
-        make_manifest("x:f16[2]")
+        make_manifest("x:f8[2]")
     with pytest.raises(ArtifactError, match="updates"):
         make_manifest(params="w:f32[2] v:f32[2]", updates=("v", "w"))
     with pytest.raises(ArtifactError, match="does not use each"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from graphc.runtime.artifact import DTYPES, Structure
+from graphc.runtime.artifact import DTYPES, Structure, numpy_dtype
 from graphc.runtime.buffers import ParameterStorage
 from graphc.runtime.executable import Executable
 from tests.runtime.programs import (
@@ -34,15 +34,15 @@ def adder() -> Executable:
     return add()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", sorted(DTYPES.keys() - {"f16", "bf16"}))
 @pytest.mark.parametrize("shape", ["", "3", "2,3", "1,2,1,3", "0", "2,0"])
 def test_every_dtype_and_shape(dtype: str, shape: str) -> None:
     sizes = tuple(int(size) for size in shape.split(",") if size)
-    x = np.arange(np.prod(sizes, dtype=int)).reshape(sizes).astype(DTYPES[dtype])
-    y = np.ones(sizes, DTYPES[dtype])
+    x = np.arange(np.prod(sizes, dtype=int)).reshape(sizes).astype(numpy_dtype(dtype))
+    y = np.ones(sizes, numpy_dtype(dtype))
     result = add(dtype, shape)(x, y)
     assert_array_equal(result, x + y)
-    assert result.dtype == DTYPES[dtype]
+    assert result.dtype == numpy_dtype(dtype)
     assert result.shape == sizes
     assert isinstance(result, np.ndarray if sizes else np.generic)
 
@@ -114,12 +114,12 @@ def test_equivalent_dtypes_are_the_same_dtype() -> None:
 )
 def test_scalars_for_inputs_without_axes(dtype: str, value: Any) -> None:
     step = add(dtype, "")
-    zero = np.zeros((), DTYPES[dtype])
+    zero = np.zeros((), numpy_dtype(dtype))
     with np.errstate(over="ignore"):
-        expected = np.asarray(value).astype(DTYPES[dtype])[()]
+        expected = np.asarray(value).astype(numpy_dtype(dtype))[()]
     for result in (step(value, zero), step(zero, value), step(x=value, y=zero)):
         assert_array_equal(result, expected)
-        assert result.dtype == DTYPES[dtype]
+        assert result.dtype == numpy_dtype(dtype)
 
 
 def test_parameters_are_updated_in_place() -> None:

@@ -171,7 +171,7 @@ def test_no_folder_at_all(tmp_path: Path) -> None:
         (lambda m: m["inputs"][0].update(shape=[-4]), "impossible shape"),
         (lambda m: m["inputs"][0].update(shape=[2**40, 2**40]), "impossible shape"),
         (lambda m: m["inputs"][0].update(shape=[1] * 65), "65 axes"),
-        (lambda m: m["inputs"][0].update(dtype="f16"), "unknown dtype 'f16'"),
+        (lambda m: m["inputs"][0].update(dtype="f8"), "unknown dtype 'f8'"),
         (lambda m: m["inputs"].append(m["inputs"][0]), "occurs twice"),
         (lambda m: m.update(updates=["v"]), "updates"),
         (lambda m: m.update(symbol="graphc_entry"), "native function"),

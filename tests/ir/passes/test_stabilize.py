@@ -34,6 +34,12 @@ IMPROVEMENTS: dict[str, tuple[dict[str, object], object]] = {
         {"x": LARGE_ROW, "s": [[1], [1]], "i": [[0], [2]]},
         [[-1e4], [1e4]],
     ),
+    "log-guarded-sigmoid": ({"x": EXTREME}, [-1e4, -math.log(2), 0]),
+    "log-guarded-softmax": ({"x": LARGE_ROW, "s": [[1], [1]]}, LARGE_ROW),
+    "log-guarded-softmax-at": (
+        {"x": LARGE_ROW, "s": [[1], [1]], "i": [[0], [2]]},
+        [[-1e4], [1e4]],
+    ),
     "log-div-exp": ({"x": LARGE_ROW, "s": [[1], [1]]}, LARGE_ROW),
     "log-sum-exp": ({"x": LARGE_ROW}, LOG_SUM_EXP),
     "log-sum-exp-reshaped": ({"x": LARGE_ROW}, LOG_SUM_EXP),

@@ -1,0 +1,169 @@
+"""Regions: parts of a program whose derivative is not that of what they compute step by step.
+
+Owns the records of `region` and `after`. `region` serves `gc.checkpoint`, which computes again
+what the adjoint needs, and `gc.custom_gradient`, which brings its own adjoint; the pass
+`inline_regions` writes it out once everything is differentiated. Imports the differentiation pass.
+Invariant: what is computed again waits for an adjoint, so it is not kept from the forward sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphc.ir.diagnostics import ControlError, GradientError
+from graphc.ir.graph import Attrs, Graph, Node
+from graphc.ir.interpreter import evaluate
+from graphc.ir.nested import splice
+from graphc.ir.op import Array, Family, OfResults, Op, Sample
+from graphc.ir.ops.algebra import ops, zeros_like
+from graphc.ir.ops.batch_control import batch_region
+from graphc.ir.ops.batching import batch_size, repeated
+from graphc.ir.ops.combinators import layout
+from graphc.ir.ops.registry import register
+from graphc.ir.ops.samples import Deferred, draw
+from graphc.ir.passes.differentiate import adjoints, tangents
+from graphc.ir.routine import ArrayView, RoutineBuilder
+from graphc.ir.types import TensorType, TupleType, float64
+
+after = layout(
+    "after",
+    ("x", "token"),
+    doc="x as it is, not to be used before `token` is there: what is computed from it is not "
+    "merged with what is computed from x itself.",
+    infer=lambda types, attrs: types[0],
+    reference=lambda x, token: x,
+    access=lambda node: None,
+    vjp=lambda node, g, i: g if i == 0 else None,
+    jvp=lambda node, tangents: tangents[0],
+    batch=lambda node, operands, batched: repeated(
+        node.op(*operands), batched[0], batch_size(operands, batched)
+    ),
+    samples=(
+        Sample(lambda rng, dtype: (draw(rng, dtype, (3, 5)), draw(rng, dtype, (5,)))),
+        Sample(lambda rng, dtype: (draw(rng, dtype, ()), draw(rng, dtype, ()))),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class RegionAttrs(Attrs):
+    """`body` computes the results. `rule` takes operands, results and their adjoints (those of
+    floats) and gives the adjoints of the operands that are floats; without it `body` runs again
+    and is differentiated."""
+
+    body: Graph
+    rule: Graph | None = None
+
+
+def _region_type(types: Sequence[TensorType], attrs: RegionAttrs) -> TensorType:
+    body, rule = attrs.body, attrs.rule
+    given = [inner.type for inner in body.inputs]
+    if body.params or given != list(types):
+        raise ControlError(f"a region of {len(given)} inputs got other operands")
+    results = [output.type for output in body.outputs]
+    if rule is not None:
+        floats = [type_ for type_ in results if type_.dtype.is_float]
+        expected = [type_ for type_ in given if type_.dtype.is_float]
+        if [node.type for node in rule.inputs] != [*given, *results, *floats]:
+            raise ControlError("the rule of a region takes operands, results and adjoints")
+        if [node.type for node in rule.outputs] != expected:
+            raise ControlError("the rule of a region gives an adjoint for each float operand")
+    return TupleType.of(results)
+
+
+def _region_reference(*operands: Array, body: Graph, rule: Graph | None) -> tuple[Array, ...]:
+    return tuple(evaluate(body.outputs, dict(zip(body.inputs, operands, strict=True))))
+
+
+def _region(b: RoutineBuilder, attrs: RegionAttrs, *arrays: ArrayView) -> None:
+    count = len(attrs.body.inputs)
+    b.run(attrs.body, arrays[:count], (), arrays[count:])
+
+
+def _region_vjp(
+    node: Node, results: Sequence[Node | None], wanted: Sequence[bool]
+) -> list[Node | None]:
+    attrs: Any = node.attrs
+    types = node.type.results if isinstance(node.type, TupleType) else ()
+    if attrs.rule is None:
+        return _again(node, attrs.body, results, wanted)
+    items = [ops.item(node, index=i) for i in range(len(types))]
+    seeds = [
+        zeros_like(item) if g is None else g
+        for item, g in zip(items, results, strict=True)
+        if item.dtype.is_float
+    ]
+    found = iter(splice(attrs.rule, [*node.operands, *items, *seeds]))
+    return [next(found) if operand.dtype.is_float else None for operand in node.operands]
+
+
+def _again(
+    node: Node, body: Graph, results: Sequence[Node | None], wanted: Sequence[bool]
+) -> list[Node | None]:
+    """The adjoints of a body that is run again once an adjoint arrives."""
+    arriving = [(i, g) for i, g in enumerate(results) if g is not None]
+    if not arriving:
+        return [None] * len(node.operands)
+    operands = [ops.after(x, arriving[0][1], name=x.name) for x in node.operands]
+    outputs = splice(body, operands)
+    asked = [i for i, is_wanted in enumerate(wanted) if is_wanted]
+    found = adjoints(
+        [outputs[i] for i, _ in arriving],
+        [g for _, g in arriving],
+        [operands[i] for i in asked],
+    )
+    contributions: list[Node | None] = [None] * len(node.operands)
+    for i, adjoint in zip(asked, found, strict=True):
+        contributions[i] = adjoint
+    return contributions
+
+
+def _region_jvp(node: Node, moving: Sequence[Node | None]) -> list[Node | None]:
+    attrs: Any = node.attrs
+    if attrs.rule is not None:
+        raise GradientError(
+            "a custom gradient has a rule for reverse mode only",
+            help="take gc.grad or gc.vjp, or leave the function without a custom gradient",
+        )
+    pairs = [(x, t) for x, t in zip(node.operands, moving, strict=True) if t is not None]
+    outputs = splice(attrs.body, node.operands)
+    return tangents(outputs, [x for x, _ in pairs], [t for _, t in pairs])
+
+
+def _product() -> dict[str, Any]:
+    kind = TensorType(float64, (3,))
+    x, y = ops.input(type=kind, name="x"), ops.input(type=kind, name="y")
+    return {"body": Graph("product", (x, y), (), (ops.mul(x, ops.sin(y)), ops.exp(x)), ("a", "b"))}
+
+
+def _product_sample(size: int, refuse: Any = None) -> Sample:
+    return Sample(
+        lambda rng, dtype: (draw(rng, dtype, (size,)), draw(rng, dtype, (size,))),
+        Deferred(_product),
+        refuse=refuse,
+        label=f"of {size}",
+    )
+
+
+region = register(
+    Op(
+        name="region",
+        family=Family.ROUTINE,
+        operands=("*operands",),
+        attrs=RegionAttrs,
+        infer=_region_type,
+        reference=_region_reference,
+        doc="A part of the program with a derivative of its own: computed again, or given.",
+        vjp=OfResults(_region_vjp),
+        jvp=OfResults(_region_jvp),
+        batch=batch_region,
+        routine=_region,
+        sample_dtypes=(float64,),
+        ulp=8,
+        samples=(_product_sample(3), _product_sample(4, ControlError)),
+        stored=True,
+        cost=0,
+    )
+)

@@ -1,0 +1,226 @@
+"""Random graphs by the thousand, with a progress bar.
+
+    python -m tests.fuzz --graphs 10000 --seed 0 --jobs 2
+
+Graphs come in runs of a hundred; each run is decided by its own seed, so a failure is repeated by
+the line that is printed with it. A run ends at its first failure, which Hypothesis makes small. A
+graph that kills its process is run again, and made small, with each check in a forked process. At
+the end: how many graphs passed, how much memory the processes have grown by, what code they hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import multiprocessing
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Flaky
+from tqdm import tqdm
+
+from graphc.ir.printer import print_graph
+from graphc.runtime import loader
+from tests.fuzz_checks import check
+from tests.random_graphs import Case, cases
+
+GRAPHS_A_RUN = 100
+WARM = 3
+"""Runs of a process before its memory is looked at."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A graph, as small as it could be made, and what was wrong with it."""
+
+    text: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a process says after a run: how many graphs passed, and what it holds."""
+
+    seed: int
+    passed: int
+    failure: Failure | None
+    megabytes: float
+    loaded: int
+
+
+def run(number: int, graphs: int, *, apart: bool = False, most_steps: int | None = None) -> Report:
+    """Check the graphs of one seed, up to the first failure."""
+    passed = 0
+    failure: Failure | None = None
+
+    def each(case: Case) -> None:
+        nonlocal passed, failure
+        try:
+            checked_apart(case) if apart else check(case)
+        except Exception as error:
+            lines = traceback.format_exception(error, limit=-4)
+            failure = Failure(print_graph(case.graph), "".join(lines))
+            raise
+        passed += failure is None
+
+    phases = (Phase.generate, Phase.shrink)
+    options = settings(
+        max_examples=graphs, database=None, deadline=None, phases=phases,
+        suppress_health_check=list(HealthCheck), print_blob=False, report_multiple_bugs=False,
+    )  # fmt: skip
+    drawn = cases() if most_steps is None else cases(most_steps)
+    test: Callable[[], None] = seed(number)(options(given(drawn)(each)))
+    with contextlib.suppress(AssertionError, Exception, Flaky), quiet():
+        test()
+    gc.collect()
+    return Report(number, passed, failure, megabytes(), len(loader._linked))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without what Hypothesis prints and NumPy warns about."""
+    with open(os.devnull, "w") as nowhere, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(nowhere):
+            yield
+
+
+def checked_apart(case: Case) -> None:
+    """`check` in a forked process, whose death is a failure like any other."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            check(case)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        raise AssertionError(f"killed by signal {os.WTERMSIG(status)}")
+    if os.WEXITSTATUS(status):
+        raise AssertionError("failed; without --apart it says why")
+
+
+def megabytes() -> float:
+    """Memory of this process; 0 where the system does not say."""
+    statm = Path("/proc/self/statm")
+    pages = int(statm.read_text().split()[1]) if statm.exists() else 0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def work(connection: Connection, graphs: int) -> None:
+    """Run the seeds that come, until None."""
+    while (order := connection.recv()) is not None:
+        number, apart = order
+        connection.send(run(number, graphs, apart=apart))
+
+
+class Worker:
+    """A process that runs seeds one after the other; a new one takes its place if it dies."""
+
+    def __init__(self, graphs: int) -> None:
+        self.graphs = graphs
+        self.history: list[float] = []
+        self.loaded = 0
+        self.current: tuple[int, bool] | None = None
+        self.start()
+
+    def start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=work, args=(theirs, self.graphs), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.history.clear()
+
+    def give(self, number: int, apart: bool = False) -> None:
+        self.current = number, apart
+        self.connection.send(self.current)
+
+    def take(self) -> Report | None:
+        """The report of the run; None if the process died, and the run goes on apart."""
+        try:
+            report: Report = self.connection.recv()
+        except EOFError:
+            assert self.current is not None
+            number, apart = self.current
+            self.start()
+            if apart:
+                return Report(number, 0, Failure("", "the process died"), 0, 0)
+            self.give(number, apart=True)
+            return None
+        self.history.append(report.megabytes)
+        self.loaded = report.loaded
+        return report
+
+    @property
+    def growth(self) -> float:
+        """Megabytes since the process was warm."""
+        return self.history[-1] - self.history[WARM - 1] if len(self.history) > WARM else 0.0
+
+
+def fuzz(graphs: int, first: int, jobs: int, apart: bool) -> int:
+    """Run seeds from `first` on; the number of failures."""
+    size = min(graphs, GRAPHS_A_RUN)
+    waiting = list(range(first, first + -(-graphs // size)))[::-1]
+    workers = [Worker(size) for _ in range(min(jobs, len(waiting)))]
+    reports: list[Report] = []
+    for worker in workers:
+        worker.give(waiting.pop(), apart)
+    busy = {worker.connection: worker for worker in workers}
+    with tqdm(total=graphs, unit="graph", file=sys.stderr) as bar:
+        while busy:
+            for connection in wait(list(busy)):
+                worker = busy.pop(connection)  # type: ignore[arg-type]
+                report = worker.take()
+                if report is not None:
+                    reports.append(report)
+                    bar.update(size)
+                    show(report, size)
+                    if not waiting:
+                        worker.connection.send(None)
+                        continue
+                    worker.give(waiting.pop(), apart)
+                busy[worker.connection] = worker
+    failed = sum(report.failure is not None for report in reports)
+    passed = sum(report.passed for report in reports)
+    growth = ", ".join(f"{worker.growth:+.0f} MB" for worker in workers)
+    loaded = sum(worker.loaded for worker in workers)
+    say(f"{passed} graphs passed, {failed} failed; memory {growth}; {loaded} executables left")
+    return failed
+
+
+def show(report: Report, graphs: int) -> None:
+    if report.failure is not None:
+        again = f"python -m tests.fuzz --graphs {graphs} --seed {report.seed}"
+        say(f"\n{report.failure.text}\n{report.failure.message}\nagain: {again}\n")
+
+
+def say(line: str) -> None:
+    tqdm.write(line, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--graphs", type=int, default=10_000, help="how many (10000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first hundred (0)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes side by side (1)")
+    parser.add_argument("--apart", action="store_true", help="each check in a forked process")
+    given_: Any = parser.parse_args()
+    failed = fuzz(given_.graphs, given_.seed, given_.jobs, given_.apart)
+    raise SystemExit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""What must hold of every graph, however it came about.
+
+Owns `check`. The interpreter says what a graph means; its text reads back; every stage verifies;
+compiled code agrees with it, optimised or not; adjoints agree with tangents and with differences.
+Invariant: a failure is an `AssertionError` or what the compiler raised, nothing is caught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from graphc.codegen.pipeline import run_passes
+from graphc.ir.diff import diff_graphs
+from graphc.ir.graph import Graph, Node, topological
+from graphc.ir.interpreter import evaluate
+from graphc.ir.nested import everywhere, inside
+from graphc.ir.op import Array
+from graphc.ir.parser import parse_graph
+from graphc.ir.passes.inline_regions import inline_regions
+from graphc.ir.passes.merge_scans import merge_scans
+from graphc.ir.passes.widen import widen
+from graphc.ir.printer import graph_constants, print_graph
+from graphc.ir.types import float64
+from tests.codegen.running import run_compiled
+from tests.disturbance import assert_close, disturbed
+from tests.random_graphs import Case, Derivatives
+
+EVERY_PASS = 2
+SAMPLES = 12
+Values = dict[Node, Array]
+
+
+def check(case: Case) -> None:
+    """Raise unless the compiler does right by this graph."""
+    graph, given = case.graph, values_of(case)
+    text = print_graph(graph)
+    read = parse_graph(text, graph_constants(graph))
+    assert read == graph, diff_graphs(graph, read)
+    rng = np.random.default_rng(0)
+    samples = [disturbed(graph.roots, given, rng) for _ in range(SAMPLES)]
+    agrees = partial(compare, evaluate(graph.roots, given), samples)
+    simplified = run_passes(graph, EVERY_PASS)["simplified"]
+    agrees(evaluate(simplified.roots, values_of(case, simplified)), "simplified")
+    agrees(compiled(graph, case.arrays), "compiled")
+    agrees(compiled(unsimplified(graph), case.arrays), "not simplified", exceptional=True)
+    if case.derivatives is not None and in_doubles(graph):
+        check_derivatives(case.derivatives, given)
+
+
+def values_of(case: Case, graph: Graph | None = None) -> Values:
+    nodes = (graph or case.graph).boundary
+    return {node: case.arrays[node.name] for node in nodes}
+
+
+def compare(
+    wanted: Sequence[Array],
+    samples: Sequence[Sequence[Array]],
+    got: Sequence[Array] | None,
+    label: str,
+    *,
+    exceptional: bool = False,
+) -> None:
+    for number, value in enumerate(got or ()):
+        near = [sample[number] for sample in samples]
+        what = f"{label}, value {number}"
+        assert_close(value, wanted[number], near, what, exceptional=exceptional)
+
+
+def unsimplified(graph: Graph) -> Graph:
+    """A graph that is ready to be fused, by no more passes than it must go through."""
+    passes: list[Callable[[Graph], Graph]] = [merge_scans, inside(inline_regions), inside(widen)]
+    for apply in passes:
+        graph = apply(graph)
+    return everywhere(partial(replace, stage="simplified"), graph)
+
+
+def compiled(graph: Graph, arrays: dict[str, Array]) -> list[Array] | None:
+    """The values of outputs and updates; None if an input is an index that is out of range."""
+    result = run_compiled(graph, arrays, verify_level=EVERY_PASS)
+    if result.status:
+        guards = result.compilation.artifact.manifest.guards
+        given = [(arrays[guard.input], guard) for guard in guards]
+        assert any(((x < g.minimum) | (x >= g.size)).any() for x, g in given), "a guard failed"
+        return None
+    updated = [result.params[update.param.name] for update in graph.updates]
+    return [*(result.outputs[name] for name in graph.output_names), *updated]
+
+
+def in_doubles(graph: Graph) -> bool:
+    """Whether a difference shows the derivative, not the steps of a coarser dtype."""
+    return all(node.dtype is float64 or not node.dtype.is_float for node in graph.nodes)
+
+
+def check_derivatives(found: Derivatives, given: Values) -> None:
+    """Reverse mode against forward mode, and both against differences."""
+    inner = [node for node in found.wrt if node not in given]
+    at = {**given, **dict(zip(inner, evaluate(inner, given), strict=True))}
+    forward, *rest = evaluate([found.tangent, *found.gradients, *found.directions], given)
+    count = len(found.wrt)
+    with np.errstate(all="ignore"):
+        products = [g * d for g, d in zip(rest[:count], rest[count:], strict=True)]
+        reverse = float(sum(product.sum() for product in products))
+        scale = float(sum(np.abs(product).sum() for product in products))
+    if not np.isfinite([reverse, float(forward)]).all():
+        return
+    assert abs(reverse - forward) <= 1e-8 * (1 + scale), f"vjp gives {reverse}, jvp {forward}"
+    if not inner:
+        check_differences(found, at, rest[count:], reverse)
+
+
+def check_differences(
+    found: Derivatives, at: Values, directions: Sequence[Array], slope: float
+) -> None:
+    """Differences over several steps, where these agree among themselves."""
+
+    def loss(step: float) -> float:
+        pairs = zip(found.wrt, directions, strict=True)
+        values = {**at, **{x: np.asarray(at[x] + step * d) for x, d in pairs}}
+        return float(evaluate([found.loss], values)[0])
+
+    here = loss(0)
+    estimates = []
+    for step in (1e-5, 1e-6, 3e-7):
+        ahead, behind = loss(step), loss(-step)
+        estimates += [(ahead - behind) / (2 * step), (ahead - here) / step, (here - behind) / step]
+    tolerance = 1e-5 * (1 + abs(slope)) + 3 * (max(estimates) - min(estimates))
+    apart = min(abs(estimate - slope) for estimate in estimates)
+    assert apart <= tolerance or not np.isfinite(apart), f"slope {slope}, differences {estimates}"
