@@ -160,8 +160,8 @@ class LoopWriter:
     def _whole(self, first: Value, last: Value, count: int) -> Value:
         """The end of the whole vectors between two indices."""
         if is_number(first) and is_number(last):
-            span = max(int(last.ref) - int(first.ref), 0)
-            return index(int(first.ref) + span // count * count)
+            known = max(int(last.ref) - int(first.ref), 0)
+            return index(int(first.ref) + known // count * count)
         span = self.function.binary("sub", last, first)
         span = self.function.intrinsic("smax", span, index(0))
         full = self.function.binary("and", span, index(-count))

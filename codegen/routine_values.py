@@ -156,6 +156,8 @@ class Array:
     def __setitem__(self, place: Any, value: Number | float | tuple[Number, ...]) -> None:
         if isinstance(value, tuple):
             entries = place if isinstance(place, tuple) else (place,)
+            if any(number.dtype is not self.dtype for number in value):
+                raise TypeError(f"numbers of other dtypes stored in an array of {self.type}")
             self._store_row(entries, [number.value for number in value])
             return
         self._store(place, value.value if isinstance(value, Number) else None, value)
@@ -216,28 +218,27 @@ class Array:
             self._store_lane(function.extract(value, lane), position, lanes, lane, step)
 
     def _store_row(self, entries: tuple[Any, ...], values: list[Value]) -> None:
-        """Values along the last axis; with lanes of neighbouring rows one store for all of them."""
-        function = self.builder.function
-        *_, step, size = (0, *self.strides[:-1], len(values))
+        """Values along the last axis; those of neighbouring rows that lie in memory one after the
+        other are one vector."""
+        size = len(values)
         lanes = entries[-1] if entries and isinstance(entries[-1], Lanes) else None
-        packed = self.strides[-1] == 1 and step == size and size & (size - 1) == 0
+        packed = self.strides[-2:] == (size, 1) and size.bit_count() == 1
         if lanes is None or lanes.count == 1 or not packed:
             for j, value in enumerate(values):
                 self._store((*entries, j), value, None)
             return
+        function = self.builder.function
         values = [function.splat(value, lanes.count) for value in values]
         while len(values) > 1:
             half = len(values) // 2
             values = [self._interleaved(values[j], values[j + half]) for j in range(half)]
-        mask = lanes.mask
-        if mask is not None:
-            mask = function.shuffle(mask, mask, [k // size for k in range(lanes.count * size)])
-        start = Lanes(lanes.start, 1, None)
-        position, _, _ = self._position((*entries[:-1], start, 0))
+        position, _, _ = self._position((*entries[:-1], Number(self.builder, lanes.start), 0))
         address = function.offset(self.address, self.dtype, position)
-        if mask is None:
+        if lanes.mask is None:
             function.store(values[0], address)
         else:
+            places = [k // size for k in range(lanes.count * size)]
+            mask = function.shuffle(lanes.mask, lanes.mask, places)
             function.store_masked(values[0], address, mask)
 
     def _interleaved(self, x: Value, y: Value) -> Value:
@@ -266,7 +267,8 @@ class Array:
         position, lanes, step = index(0), None, 0
         for entry, stride in zip(entries, self.strides, strict=True):
             if isinstance(entry, Lanes):
-                lanes, step = entry, step + stride
+                if entry.count > 1:
+                    lanes, step = entry, step + stride
                 here = entry.start
             else:
                 here = entry.value if isinstance(entry, Number) else index(entry)

@@ -144,8 +144,8 @@ def _example(op: Op, sample: Sample) -> str:
     results = _results(node)
     outputs = tuple(f"y{i}" if len(results) > 1 else "result" for i in range(len(results)))
     graph = Graph("example", tuple(given), (), results, outputs)
-    found = apply(node, list(arrays))
-    values = [*arrays, *(found if isinstance(found, tuple) else (found,))]
+    found: Any = apply(node, list(arrays))
+    values = [*arrays, *(found if isinstance(node.type, TupleType) else (found,))]
     lines = [
         f"%{name} = {np.array2string(value, precision=4, prefix=f'%{name} = ')}"
         for name, value in zip([*names, *outputs], values, strict=True)

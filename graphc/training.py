@@ -6,7 +6,7 @@ contiguous, as compiled steps need it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Seed = int | Sequence[int] | None
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Batches:
 
     arrays: tuple[Array, ...]
     size: int
-    seed: int | None
+    seed: Seed
 
     def __len__(self) -> int:
         return len(self.arrays[0]) // self.size
@@ -40,7 +41,7 @@ class Batches:
             yield tuple(array[start : start + self.size] for array in ordered)
 
 
-def batches(*arrays: Array, size: int, seed: int | None = None) -> Batches:
+def batches(*arrays: Array, size: int, seed: Seed = None) -> Batches:
     """Batches of `size` examples, shuffled by `seed`; in the given order without one.
 
     All arrays have the examples on their first axis. Raises `ValueError` where their lengths

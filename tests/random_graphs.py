@@ -351,7 +351,7 @@ def weighted(growth: Growth, nodes: Sequence[Node]) -> Node:
     """A scalar that every element has its own influence on, through a function that is bounded."""
     total = scalar(0, growth.dtype)
     for node in nodes:
-        terms = ops.mul(ops.sin(node), growth.weights(node))
+        terms = ops.mul(ops.atan(node), growth.weights(node))
         axes = tuple(range(node.type.rank))
         total = ops.add(total, cast(ops.sum(terms, axes=axes), growth.dtype))
     return total

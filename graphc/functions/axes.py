@@ -56,7 +56,8 @@ def axes_of(name: str, axis: Axis, node: Node) -> tuple[int, ...]:
 
 def places_of(name: str, axis: int | Sequence[int], node: Node) -> tuple[int, ...]:
     """One or several axes in the order in which they are given."""
-    chosen = list(axis) if isinstance(axis, Sequence) and not isinstance(axis, str) else [axis]
+    given: Any = axis
+    chosen = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     axes = tuple(axis_of(name, one, node) for one in chosen)
     if len(set(axes)) != len(axes):
         raise refused(AttributeValueError(f"{name} got an axis twice: {axis}", operand=0), node)

@@ -114,10 +114,11 @@ def logcumsumexp(a: TensorLike, axis: int | None = None) -> Tensor:
     raw = cummax(Tensor(node), place).node
     finite = Expression(raw).abs().lt(math.inf)
     largest = finite.where(Expression(raw), 0).stop_gradient()
+    before = Expression(_previous(raw, place))
+    grows = (Expression(raw) - before).eq(math.inf)
     decay = (Expression(_previous(largest.node, place)) - largest).exp()
-    is_empty = Expression(_previous(raw, place)).eq(-math.inf)
     total = ops.recurrence(
-        is_empty.where(0, decay).node, (Expression(node) - largest).exp().node, axis=place
+        grows.where(0, decay).node, (Expression(node) - largest).exp().node, axis=place
     )
     is_zero = Expression(total).eq(0)
     return Tensor(

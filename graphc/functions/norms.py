@@ -1,4 +1,4 @@
-"""Norms of vectors and matrices that need no singular values.
+"""Norms of vectors and matrices.
 
 Owns `norm`, `vector_norm` and `matrix_norm`. Imports the op records. Invariant: the derivative at
 0 is 0, the subgradient of least length, of every order of derivative and for every norm.
@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from graphc.functions import reductions
 from graphc.functions.arithmetic import power, where
 from graphc.functions.axes import axes_of, places_of
+from graphc.functions.decompositions import svdvals
 from graphc.functions.elementwise import apply
+from graphc.functions.layout import expand_dims
+from graphc.functions.rearranging import moveaxis
 from graphc.functions.reductions import any_empty, as_floats
 from graphc.functions.refusal import refused
 from graphc.functions.roots import root
@@ -102,9 +105,8 @@ def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: float | str = "fr
     """The norm of the matrices in the last two axes; of integers in f64.
 
     `ord` is "fro" (the root of the sum of squares), 1 or -1 (the largest or smallest sum of
-    magnitudes of a column), inf or -inf (of a row). The derivative at 0 is 0.
-
-    Raises `AttributeValueError` for 2, -2 and "nuc", which need singular values.
+    magnitudes of a column), inf or -inf (of a row), 2 or -2 (the largest or smallest singular
+    value) or "nuc" (the sum of singular values). The derivative at 0 is 0 for the first five.
     """
     tensor = as_floats(x)
     if tensor.ndim < 2:
@@ -117,21 +119,26 @@ def _matrix_norm(tensor: Tensor, axes: tuple[int, int], ord: Any, keepdims: bool
     if ord == "fro":
         return vector_norm(tensor, axis=axes, keepdims=keepdims)
     if ord in (2, -2, "nuc"):
-        raise AttributeValueError(
-            f"the matrix norm of order {ord!r} needs singular values, which graphc has not",
-            help="the orders of matrices are 'fro', 1, -1, inf and -inf",
-        )
+        return _singular_norm(tensor, axes, ord, keepdims)
     order = _number(ord, 2)
     if abs(order) not in (1, math.inf):
         raise AttributeValueError(
             f"matrices have no norm of order {ord!r}",
-            help="their orders are 'fro', 1, -1, inf and -inf",
+            help="their orders are 'fro', 'nuc', 1, -1, 2, -2, inf and -inf",
         )
     added, compared = (rows, columns) if abs(order) == 1 else (columns, rows)
     sums = reductions.sum(abs(tensor), added, True)
     extremum = reductions.max if order > 0 else reductions.min
     result = extremum(sums, compared, True)
     return result if keepdims else result.squeeze(axes)
+
+
+def _singular_norm(tensor: Tensor, axes: tuple[int, int], ord: Any, keepdims: bool) -> Tensor:
+    """The sum, the largest or the smallest of the singular values."""
+    values = svdvals(moveaxis(tensor, axes, (-2, -1)))
+    combine = {2: reductions.max, -2: reductions.min, "nuc": reductions.sum}[ord]
+    result = combine(values, -1)
+    return expand_dims(result, tuple(sorted(axes))) if keepdims else result
 
 
 def _number(ord: Any, otherwise: float) -> float:

@@ -114,15 +114,15 @@ def digitize(x: TensorLike, bins: TensorLike, right: bool = False) -> Tensor:
     """The number of the bin that each element of `x` lies in, as i64: i for
     `bins[i-1] <= x < bins[i]`, or with `right` for `bins[i-1] < x <= bins[i]`.
 
-    0 and `len(bins)` lie outside. `bins` must ascend, or descend if it is an array.
+    0 and `len(bins)` lie outside. `bins` must ascend, or descend if it is an array: then for
+    `bins[i-1] > x >= bins[i]`, or with `right` for `bins[i-1] >= x > bins[i]`.
     """
     side: Literal["left", "right"] = "left" if right else "right"
     if not isinstance(bins, Tensor) and np.any(np.diff(np.asarray(bins)) < 0):
         known = np.asarray(bins)
         if np.any(np.diff(known) > 0):
             raise AttributeValueError("digitize needs bins that ascend or descend")
-        opposite: Literal["left", "right"] = "right" if right else "left"
-        return known.size - searchsorted(flip(known), x, opposite)
+        return known.size - searchsorted(flip(known), x, side)
     return searchsorted(bins, x, side)
 
 

@@ -103,7 +103,8 @@ def _placeholders(
     for path, leaf in zip(tree.paths(), leaves, strict=True):
         if isinstance(leaf, Tensor):
             tensors.append(as_tensor(leaf).node)
-            given.append(body.input(legal(path, leaf.node.name or "x"), tensors[-1].type))
+            name = leaf.node.name or legal(path, "x")
+            given.append(body.input(name, tensors[-1].type))
         else:
             given.append(leaf)
     body.begin()

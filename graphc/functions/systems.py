@@ -120,9 +120,7 @@ def slogdet(a: TensorLike) -> SlogdetResult:
     diagonal = _diagonal(packed)
     signs = apply(ops.sign, diagonal)
     logarithms = apply(ops.log, abs(diagonal))
-    return SlogdetResult(
-        Tensor(sign) * reductions.prod(signs, -1), reductions.sum(logarithms, -1)
-    )
+    return SlogdetResult(Tensor(sign) * reductions.prod(signs, -1), reductions.sum(logarithms, -1))
 
 
 @public(module="linalg")

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from graphc.functions.arithmetic import where
 from graphc.functions.elementwise import apply
 from graphc.functions.reductions import as_floats
+from graphc.functions.refusal import refused
 from graphc.functions.softmax import log_softmax, softmax
 from graphc.functions.special import softplus
 from graphc.ir.build import ops
+from graphc.ir.diagnostics import ShapeError
 from graphc.public import at_user_line
 from graphc.tensor import Tensor
 
@@ -26,11 +28,13 @@ __all__ = [
     "gelu",
     "leaky_relu",
     "log_softmax",
+    "maxout",
     "relu",
     "sigmoid",
     "softmax",
     "softplus",
     "tanh",
+    "unit_step",
 ]
 
 
@@ -73,3 +77,35 @@ def sigmoid(x: TensorLike) -> Tensor:
 def tanh(x: TensorLike) -> Tensor:
     """The hyperbolic tangent."""
     return apply(ops.tanh, x)
+
+
+@at_user_line
+def unit_step(x: TensorLike) -> Tensor:
+    """1 where x is positive, 0 elsewhere. Its derivative is 0."""
+    x = as_floats(x)
+    return (x > 0).astype(x.dtype)
+
+
+@at_user_line
+def maxout(x: TensorLike, pieces: int = 2) -> Tensor:
+    """The largest of every `pieces` neighbours on the last axis, which becomes that much shorter.
+
+    Goodfellow et al., "Maxout networks" (2013). The derivative is the largest's; where several
+    are, they share it. Raises `ShapeError` where `pieces` does not divide the axis.
+
+    >>> import graphc as gc
+    >>> maxout(gc.input("x", (32, 10))).shape
+    (32, 5)
+    """
+    x = as_floats(x)
+    if pieces < 1 or not x.shape or x.shape[-1] % pieces:
+        raise refused(
+            ShapeError(
+                f"maxout of {pieces} takes as many neighbours at a time",
+                operand=0,
+                help=f"make the last axis a multiple of {pieces}",
+            ),
+            x.node,
+        )
+    groups = x.reshape((*x.shape[:-1], x.shape[-1] // pieces, pieces))
+    return groups.max(-1)

@@ -21,6 +21,7 @@ from graphc.functions.contraction import matmul
 from graphc.functions.refusal import refused
 from graphc.ir.diagnostics import ShapeError
 from graphc.ir.types import DType
+from graphc.nn.fitting import Trainable
 from graphc.public import at_user_line
 from graphc.tensor import Tensor
 
@@ -110,11 +111,12 @@ class Dense(Weighted):
         return self._activated(matmul(x, w) + b)
 
 
-class Sequential:
+class Sequential(Trainable):
     """Layers and functions of tensors, one after the other.
 
     Layers with weights are numbered from 1 in their names, those of each name by themselves, and
-    each takes a seed of its own from `seed`.
+    each takes a seed of its own from `seed`. Called with a tensor it declares the network; with
+    `compile`, `fit`, `evaluate` and `predict` it is trained on arrays.
 
     >>> import graphc as gc
     >>> model = Sequential(Dense(32, gc.nn.relu), Dense(10))

@@ -56,14 +56,37 @@ def sigmoid_cross_entropy(logits: TensorLike, targets: TensorLike) -> Tensor:
 def binary_cross_entropy(probabilities: TensorLike, targets: TensorLike) -> Tensor:
     """`-t log(p) - (1 - t) log(1 - p)`, element by element.
 
-    Probabilities of 0 and 1 count as the smallest positive number, so that the loss is finite.
-    From logits, `sigmoid_cross_entropy` is more accurate.
+    Probabilities of 0 and 1 count as the smallest positive number, so that the loss is finite. Of
+    `sigmoid(z)` it is computed from z, and does not saturate; for a given p near 1, `1 - p` is
+    rounded, and `sigmoid_cross_entropy` of the logits is more accurate.
     """
     given, wanted = _alike("binary_cross_entropy", probabilities, targets)
-    smallest = given.dtype.smallest_normal
-    log_p = apply(ops.log, apply(ops.maximum, given, smallest))
-    log_q = apply(ops.log, apply(ops.maximum, 1 - given, smallest))
-    return -(wanted * log_p + (1 - wanted) * log_q)
+    return -(wanted * _log(given) + (1 - wanted) * _log(1 - given))
+
+
+@at_user_line
+def categorical_cross_entropy(probabilities: TensorLike, targets: TensorLike) -> Tensor:
+    """`-sum(t log(p))` over the last axis: one number an example.
+
+    `targets` are probabilities, one-hot rows for instance. A probability of 0 counts as the
+    smallest positive number; of `softmax(z)` the loss is computed from z, and does not saturate.
+    """
+    given, wanted = _alike("categorical_cross_entropy", probabilities, targets)
+    return -(wanted * _log(given)).sum(axis_of("categorical_cross_entropy", -1, given.node))
+
+
+@at_user_line
+def sparse_categorical_cross_entropy(probabilities: TensorLike, labels: TensorLike) -> Tensor:
+    """-log(p) at the label, on the last axis: one number an example.
+
+    `labels` are integers of the shape of the other axes; otherwise as `categorical_cross_entropy`.
+    """
+    name = "sparse_categorical_cross_entropy"
+    given, wanted = as_floats(probabilities), as_tensor(labels)
+    place = axis_of(name, -1, given.node)
+    _check_labels(name, given, wanted, place)
+    chosen = take_along_axis(given, expand_dims(wanted, place), place)
+    return -squeeze(_log(chosen), place)
 
 
 @at_user_line
@@ -71,6 +94,16 @@ def mean_squared_error(predictions: TensorLike, targets: TensorLike) -> Tensor:
     """The mean of the squared differences, over all elements: a scalar."""
     given, wanted = _alike("mean_squared_error", predictions, targets)
     return apply(ops.square, given - wanted).mean()
+
+
+@at_user_line
+def half_squared_error(predictions: TensorLike, targets: TensorLike) -> Tensor:
+    """Half the sum of the squared differences over the last axis: one number an example.
+
+    Its derivative is `predictions - targets`.
+    """
+    given, wanted = _alike("half_squared_error", predictions, targets)
+    return apply(ops.square, given - wanted).sum(-1 if given.shape else None) / 2
 
 
 @at_user_line
@@ -92,6 +125,13 @@ def multiclass_hinge(scores: TensorLike, labels: TensorLike, margin: float = 1.0
     true_class = one_hot(wanted, given.shape[place], given.dtype) > 0
     own = where(true_class, given, 0).sum(place, True)
     return where(true_class, 0, relu(given - own + margin)).sum(place)
+
+
+def _log(probabilities: Tensor) -> Tensor:
+    """The logarithm, finite at 0. The smallest number guards it in a form that the pass
+    `stabilize` sees through."""
+    smallest = probabilities.dtype.arithmetic.smallest_normal
+    return apply(ops.log, apply(ops.maximum, probabilities, smallest))
 
 
 def _check_labels(name: str, scores: Tensor, labels: Tensor, place: int) -> None:

@@ -1,7 +1,7 @@
 """Choosing at random: categories, orders, samples of what is there.
 
-Owns `categorical`, `permutation` and `choice`. Imports the record of `argsort`. Invariant: a choice
-is made by comparing random numbers, so it is a function of the key as they are.
+Owns `categorical`, `permutation` and `choice`. Imports the op records. Invariant: what is chosen is
+a position that is there, whatever the weights.
 """
 
 from __future__ import annotations

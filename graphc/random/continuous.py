@@ -53,7 +53,7 @@ def uniform(
     whole = (words("uniform", key, shape, _word(kind)) >> shift).astype(_signed(kind))
     unit = (whole.astype(kind.arithmetic) * 2.0**-kind.digits).astype(kind)
     check_interval("uniform", minval, maxval)
-    if not isinstance(minval, Tensor) and np.array_equal(minval, 0) and _is_one(maxval):
+    if _is(minval, 0) and _is(maxval, 1):
         return unit
     low, high = (_parameter(bound, kind, unit) for bound in (minval, maxval))
     spread = low + unit * (high - low)
@@ -165,5 +165,6 @@ def _parameter(value: TensorLike, kind: DType, like: Tensor) -> Tensor:
     return Tensor(broadcast(cast(as_node(known), kind), like.shape))
 
 
-def _is_one(value: TensorLike) -> bool:
-    return not isinstance(value, Tensor) and np.array_equal(value, 1)
+def _is(value: TensorLike, number: float) -> bool:
+    """Whether a value is known and is this number."""
+    return not isinstance(value, Tensor) and np.array_equal(value, number)

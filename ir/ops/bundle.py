@@ -68,6 +68,11 @@ def _pack(b: RoutineBuilder, attrs: Attrs, *arrays: ArrayView) -> None:
         b.copy(operand, result)
 
 
+def _pack_batch(node: Node, operands: Sequence[Node], batched: Sequence[bool]) -> Node:
+    size = batch_size(operands, batched)
+    return node.op(*(repeated(x, each, size) for x, each in zip(operands, batched, strict=True)))
+
+
 pack = register(
     Op(
         name="pack",
@@ -78,12 +83,7 @@ pack = register(
         doc="Several values held together, as an op with several results holds them.",
         vjp=OfResults(lambda node, adjoints, wanted: adjoints),
         jvp=OfResults(lambda node, tangents: tangents),
-        batch=lambda node, operands, batched: pack(
-            *(
-                repeated(operand, each, batch_size(operands, batched))
-                for operand, each in zip(operands, batched, strict=True)
-            )
-        ),
+        batch=_pack_batch,
         routine=_pack,
         stored=True,
         cost=0,

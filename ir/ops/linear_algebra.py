@@ -192,9 +192,7 @@ def _triangular_reference(
     return x
 
 
-def substitute(
-    b: RoutineBuilder, attrs: TriangularAttrs, matrix: ArrayView, x: ArrayView
-) -> None:
+def substitute(b: RoutineBuilder, attrs: TriangularAttrs, matrix: ArrayView, x: ArrayView) -> None:
     """Solve for right sides that stand in `x`, in place."""
     size, columns = x.shape
     if columns == 1 and attrs.transpose:
@@ -217,9 +215,7 @@ def substitute(
     return None
 
 
-def _by_columns(
-    b: RoutineBuilder, attrs: TriangularAttrs, matrix: ArrayView, x: ArrayView
-) -> None:
+def _by_columns(b: RoutineBuilder, attrs: TriangularAttrs, matrix: ArrayView, x: ArrayView) -> None:
     """One right side and the transpose: what is known is taken off all rows that come later, for
     which a row of the matrix is read."""
     size, dtype, forward = x.shape[0], x.dtype, not attrs.lower

@@ -220,7 +220,9 @@ def _solve_type(types: Sequence[TensorType], attrs: SolveAttrs) -> TensorType:
     if not types[2].dtype.is_integer:
         raise DTypeError("lu_solve needs the order of rows in integers", operand=2)
     if types[2].shape != a.shape[:-1]:
-        raise ShapeError("lu_solve needs one number a row", operand=2, detail="but {0} is " + str(a))
+        raise ShapeError(
+            "lu_solve needs one number a row", operand=2, detail="but {0} is " + str(a)
+        )
     return check_right_sides("lu_solve", types, 3)
 
 

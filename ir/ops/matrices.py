@@ -85,9 +85,7 @@ def by_matrix(function: Callable[..., Any], results: int = 1) -> Callable[..., A
         columns = list(zip(*parts, strict=True)) if results > 1 else [parts]
         stacks = [np.stack(column)[: len(places)] for column in columns]
         shaped = [stack.reshape((*lead, *stack.shape[1:])) for stack in stacks]
-        found = tuple(
-            stack.astype(dtype) if stack.dtype.kind == "f" else stack for stack in shaped
-        )
+        found = tuple(stack.astype(dtype) if stack.dtype.kind == "f" else stack for stack in shaped)
         return found if results > 1 else found[0]
 
     return reference
@@ -161,9 +159,7 @@ def solved(
     a: Node, b: Node, *, lower: bool = True, transpose: bool = False, unit_diagonal: bool = False
 ) -> Node:
     """X in a X = b, of which `a` is triangular."""
-    return ops.triangular_solve(
-        a, b, lower=lower, transpose=transpose, unit_diagonal=unit_diagonal
-    )
+    return ops.triangular_solve(a, b, lower=lower, transpose=transpose, unit_diagonal=unit_diagonal)
 
 
 def solved_right(

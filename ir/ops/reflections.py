@@ -75,9 +75,7 @@ def apply_reflection(
         )
 
 
-def factorise(
-    b: RoutineBuilder, work: ArrayView, taus: ArrayView, products: ArrayView
-) -> None:
+def factorise(b: RoutineBuilder, work: ArrayView, taus: ArrayView, products: ArrayView) -> None:
     """Make `work` upper triangular by reflections, of which v stays below the diagonal."""
     rows, columns = work.shape
     with b.loop(columns) as k:

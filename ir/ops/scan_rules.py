@@ -101,8 +101,8 @@ class _Body:
             tuple(Update(u.param, mapping[u.value]) for u in self.updates),
         )
         operands = [operand for _, operand in (*self.params, *self.sliced, *self.captured)]
-        attrs = {"length": length, "slices": len(self.sliced), "reverse": reverse}
-        return ops.scan(*operands, body=graph, **attrs)
+        slices = len(self.sliced)
+        return ops.scan(*operands, body=graph, length=length, slices=slices, reverse=reverse)
 
     def _fresh(self, name: str) -> str:
         candidate, number = name, 0

@@ -105,7 +105,9 @@ def _svd(
             part(s, place)[k] = norms[k] * scale
             row = turned.at(k)
             sign = largest_sign(b, row)
-            b.lanes(0, columns, a.dtype, lambda c: right.__setitem__((k, c), row[c] * sign + nothing))
+            b.lanes(
+                0, columns, a.dtype, lambda c: right.__setitem__((k, c), row[c] * sign + nothing)
+            )
             # The diagonal of R is a singular value or its negative.
             left_sign = b.copysign(sign, sign * tall[k, k])
             with b.loop(rows) as i:
@@ -147,9 +149,7 @@ def _orthogonalise(b: RoutineBuilder, work: ArrayView, turned: ArrayView) -> Non
                 going.set(True)
                 cotangent = (other - mine) / (2 * shared)
                 one = b.number(1, dtype)
-                tangent = b.copysign(one, cotangent) / (
-                    b.abs(cotangent) + b.hypot(one, cotangent)
-                )
+                tangent = b.copysign(one, cotangent) / (b.abs(cotangent) + b.hypot(one, cotangent))
                 cosine = 1 / b.sqrt(one + tangent * tangent)
                 rotate(b, work, p, q, cosine, -(cosine * tangent), rows)
                 rotate(b, turned, p, q, cosine, -(cosine * tangent), columns)

@@ -82,9 +82,7 @@ def _reflect_both_sides(
         b.lanes(first, size, dtype, body)
 
 
-def diagonalise(
-    b: RoutineBuilder, diagonal: ArrayView, beside: ArrayView, rows: ArrayView
-) -> None:
+def diagonalise(b: RoutineBuilder, diagonal: ArrayView, beside: ArrayView, rows: ArrayView) -> None:
     """Make a tridiagonal matrix diagonal by QR steps, and turn `rows` as the axes are turned.
 
     Golub and Van Loan, "Matrix Computations", algorithm 8.3.3.

@@ -22,7 +22,7 @@ def inline_regions(graph: Graph) -> Graph:
         if node.op is region:
             results[node] = splice(vars(node.attrs)["body"], operands)
         elif node.op.family is Family.ITEM and node.operands[0] in results:
-            found = results[node.operands[0]][vars(node.attrs)["index"]]
+            found: Node = results[node.operands[0]][vars(node.attrs)["index"]]
             return found.renamed(node.name) if node.name and not found.name else found
         return with_operands(node, operands)
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from graphc.codegen.pipeline import Compilation, compile_graph
+from graphc.codegen.target import Target
 from graphc.ir.build import ops
 from graphc.ir.graph import Graph, Node
 from graphc.ir.interpreter import interpret
@@ -66,10 +67,15 @@ class Result:
 
 
 def run_compiled(
-    graph: Graph, arrays: Arrays, *, at_end: bool = True, verify_level: int = 1
+    graph: Graph,
+    arrays: Arrays,
+    *,
+    at_end: bool = True,
+    verify_level: int = 1,
+    target: Target | None = None,
 ) -> Result:
     """Compile and run once, every buffer beside a protected page."""
-    compilation = compile_graph(graph, verify_level=verify_level)
+    compilation = compile_graph(graph, verify_level=verify_level, target=target)
     manifest = compilation.artifact.manifest
     arguments = (*manifest.inputs, *manifest.params, *manifest.constants, *manifest.outputs)
     buffers = [GuardedBuffer(a.shape, a.numpy, at_end=at_end) for a in arguments]

@@ -6,12 +6,14 @@ The known answers are those of `philox4x32 10` in tests/kat_vectors of Random123
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from graphc.codegen.target import Target, host_target
 from graphc.ir.build import ops
 from graphc.ir.graph import Graph
 from graphc.ir.ops.random import philox
@@ -44,14 +46,16 @@ def words(text: str) -> Array:
     return np.array([int(word, 16) for word in text.split()], np.uint32)
 
 
-def compiled(key: Array, counter: Array, size: int, dtype: DType) -> Array:
+def compiled(
+    key: Array, counter: Array, size: int, dtype: DType, target: Target | None = None
+) -> Array:
     operands = [
         ops.input(name=name, type=TensorType(DType.of(array.dtype), array.shape))
         for name, array in (("key", key), ("counter", counter))
     ]
     stream = ops.philox(*operands, size=size, dtype=dtype)
     graph = Graph("f", tuple(operands), (), (stream,), ("stream",))
-    result = run_compiled(graph, {"key": key, "counter": counter})
+    result = run_compiled(graph, {"key": key, "counter": counter}, target=target)
     return np.array(result.outputs["stream"])
 
 
@@ -88,3 +92,16 @@ def test_two_words_make_one_wide_number() -> None:
     wide = philox.reference(key, counter, size=35, dtype=uint64)
     assert_array_equal(narrow.view("<u8"), wide)
     assert_array_equal(compiled(key, counter, 35, uint64), wide)
+
+
+HOST = host_target()
+
+
+@pytest.mark.parametrize("bits", [bits for bits in (64, 128, 256) if bits <= HOST.vector_bits])
+@pytest.mark.parametrize("size", [1, 9, 16, 67])
+def test_narrower_vectors_give_the_same_words(bits: int, size: int) -> None:
+    key, counter = words("00000007 00000009"), words("fffffffe ffffffff 00000000 00000000")
+    target = replace(HOST, vector_bits=bits)
+    for dtype in (uint32, uint64):
+        expected = philox.reference(key, counter, size=size, dtype=dtype)
+        assert_array_equal(compiled(key, counter, size, dtype, target), expected)
