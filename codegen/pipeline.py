@@ -24,12 +24,13 @@ from graphc.codegen.module import emit_module
 from graphc.codegen.plan import KernelPlan, plan_step
 from graphc.codegen.target import Target, host_target
 from graphc.ir.graph import Graph, Node
-from graphc.ir.nested import everywhere, inside
+from graphc.ir.nested import everywhere, inside, outside_in
 from graphc.ir.passes.capture import capture_constants
 from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.inline_regions import inline_regions
 from graphc.ir.passes.merge_scans import merge_scans
 from graphc.ir.passes.plan_memory import MemoryPlan
+from graphc.ir.passes.prune_scans import prune_scans
 from graphc.ir.passes.simplify import simplify
 from graphc.ir.passes.stabilize import stabilize
 from graphc.ir.passes.take_while_sweeping import take_while_sweeping
@@ -42,7 +43,14 @@ Pass = Callable[[Graph], Graph]
 PIPELINE: tuple[tuple[str, tuple[Pass, ...]], ...] = (
     (
         "simplified",
-        (merge_scans, inside(inline_regions), inside(stabilize), inside(widen), inside(simplify)),
+        (
+            outside_in(merge_scans),
+            outside_in(prune_scans),
+            inside(inline_regions),
+            inside(stabilize),
+            inside(widen),
+            inside(simplify),
+        ),
     ),
     ("fused", (inside(take_while_sweeping), inside(capture_constants), inside(fuse))),
 )

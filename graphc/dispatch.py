@@ -20,6 +20,8 @@ def call_ufunc(
 ) -> Any:
     """Answer `__array_ufunc__`; raises `TypeError` for what a graph cannot express."""
     name = ufunc.__name__
+    if getattr(ufunc, method, None) in BY_NUMPY:
+        return BY_NUMPY[getattr(ufunc, method)](*operands, **options)
     if method != "__call__":
         raise TypeError(
             f"np.{name}.{method} does not take symbolic tensors; "

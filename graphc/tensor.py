@@ -253,6 +253,15 @@ class Tensor:
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         return _call("argmin", self, axis=axis, keepdims=keepdims)
 
+    def argsort(self, axis: int | None = -1) -> Tensor:
+        return _call("argsort", self, axis)
+
+    def cumsum(self, axis: int | None = None, dtype: object = None) -> Tensor:
+        return _call("cumsum", self, axis, dtype)
+
+    def cumprod(self, axis: int | None = None, dtype: object = None) -> Tensor:
+        return _call("cumprod", self, axis, dtype)
+
     def dot(self, b: TensorLike) -> Tensor:
         return _call("dot", self, b)
 

@@ -48,6 +48,17 @@ def inside(apply: Callable[[Graph], Graph]) -> Callable[[Graph], Graph]:
     return partial(everywhere, apply)
 
 
+def outside_in(apply: Callable[[Graph], Graph]) -> Callable[[Graph], Graph]:
+    """A pass that does `apply` to a graph and then to the graphs nested in what it has become."""
+
+    def applied(graph: Graph) -> Graph:
+        graph = apply(graph)
+        inner = [g for node in graph.nodes for g in nested_graphs(node.attrs).values()]
+        return _with_inner(graph, {id(g): applied(g) for g in inner}) if inner else graph
+
+    return applied
+
+
 def _with_inner(graph: Graph, done: dict[int, Graph]) -> Graph:
     changed = {
         node: replace(node.attrs, **{n: done[id(g)] for n, g in inner.items()})

@@ -89,6 +89,7 @@ class NoGradient(Enum):
 
 NO_GRADIENT = NoGradient.NO_GRADIENT
 
+
 @dataclass(frozen=True)
 class OfResults:
     """The derivative rule of an op with several results.

@@ -29,7 +29,7 @@ MOST_ROUNDS = 4
 
 def scan_body(growth: Growth) -> Built:
     carries = _chosen(growth, growth.nodes, 2)
-    slices = _chosen(growth, [n for n in growth.nodes if 0 < n.type.rank], 2)
+    slices = _chosen(growth, [n for n in growth.nodes if n.type.rank > 0], 2)
     lengths = {node.shape[0] for node in slices if node.shape[0] <= MOST_ROUNDS}
     length = min(lengths, default=growth.integer(MOST_ROUNDS))
     slices = [node for node in slices if node.shape[0] == length]

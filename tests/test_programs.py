@@ -17,13 +17,12 @@ import pytest
 import graphc as gc
 from graphc.declare import Parameter
 from graphc.ir.graph import Node, topological
-from graphc.ir.interpreter import apply, evaluate
-from graphc.ir.op import Family
+from graphc.ir.interpreter import evaluate
+from tests.disturbance import assert_close, disturbed
 from tests.program import Array, Program
 from tests.programs import make_program
 
 LENGTHS = (4, 10, 25, 50)
-ROUNDED = (Family.ELEMENTWISE, Family.REDUCTION, Family.CONTRACTION)
 
 Values = dict[Node, Array]
 
@@ -135,37 +134,6 @@ def flattened(structure: Any) -> list[Any]:
         parts = structure.values() if isinstance(structure, dict) else structure
         return [leaf for part in parts for leaf in flattened(part)]
     return [structure]
-
-
-def disturbed(roots: Sequence[Node], given: Values, rng: np.random.Generator) -> list[Array]:
-    """The values of `roots` where every result is off by a few roundings."""
-    found = dict(given)
-    for node in topological(roots, given):
-        if node not in found:
-            value = apply(node, [found[operand] for operand in node.operands])
-            if value.dtype.kind == "f" and node.op.family in ROUNDED:
-                signs = rng.choice([-1, 1], value.shape)
-                value = (value * (1 + signs * 2 * np.finfo(value.dtype).eps)).astype(value.dtype)
-            found[node] = value
-    return [found[root] for root in roots]
-
-
-def assert_close(got: Any, wanted: Array, samples: Sequence[Array], label: str) -> None:
-    """Equal but for what disturbances do to the value."""
-    got = np.asarray(got)
-    assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape), label
-    if wanted.dtype.kind != "f":
-        unstable = np.any([sample != wanted for sample in samples], axis=0)
-        assert ((got == wanted) | unstable).all(), label
-        return
-    precision = float(np.finfo(wanted.dtype).eps)
-    with np.errstate(invalid="ignore"):
-        noise = np.max([np.abs(sample - wanted) for sample in samples], axis=0)
-        magnitude = np.max(np.abs(wanted), initial=0, where=np.isfinite(wanted))
-        tolerance = 60 * noise + precision * (40 * np.abs(wanted) + 8 * magnitude + 4)
-        close = np.abs(got - wanted) <= tolerance
-    close |= (got == wanted) | (np.isnan(got) & np.isnan(wanted)) | ~np.isfinite(noise)
-    assert close.all(), f"{label}: {got[~close][:4]} for {wanted[~close][:4]}"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

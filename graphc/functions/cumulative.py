@@ -7,7 +7,10 @@ and so is its derivative, which is right with zeros among the factors of a produ
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from graphc.functions.axes import axis_of
 from graphc.functions.joining import concatenate
@@ -20,6 +23,7 @@ from graphc.ir.graph import Node
 from graphc.ir.types import DType, int64, uint64
 from graphc.promotion import as_dtype, as_node
 from graphc.public import public
+from graphc.registry import BY_NUMPY
 from graphc.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -124,6 +128,22 @@ def logcumsumexp(a: TensorLike, axis: int | None = None) -> Tensor:
     return Tensor(
         is_zero.where(-math.inf, is_zero.where(1, Expression(total)).log() + largest).node
     )
+
+
+def _answer_accumulate(ufunc: np.ufunc, function: Callable[..., Tensor]) -> None:
+    """Let `ufunc.accumulate(t)` build what `function` builds; its axis is the first by itself."""
+
+    def accumulate(array: TensorLike, axis: int = 0) -> Tensor:
+        return function(array, axis)
+
+    BY_NUMPY[ufunc.accumulate] = accumulate
+
+
+_answer_accumulate(np.add, cumsum)
+_answer_accumulate(np.multiply, cumprod)
+_answer_accumulate(np.maximum, cummax)
+_answer_accumulate(np.minimum, cummin)
+_answer_accumulate(np.logaddexp, logcumsumexp)
 
 
 def _summed(node: Node, axis: int) -> Node:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from graphc.functions.joining import concatenate
 from graphc.functions.matrix_arguments import matrices_of
-from graphc.functions.refusal import refused
 from graphc.ir.build import full, ops
 from graphc.ir.diagnostics import AttributeValueError
 from graphc.ir.graph import Node

@@ -80,10 +80,7 @@ def top_k(x: TensorLike, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
             ),
             node,
         )
-    order = ops.argsort(node, axis=place, descending=True)
-    shape = (*node.shape[:place], count, *node.shape[place + 1 :])
-    rank = len(shape)
-    found = ops.slice(order, start=(0,) * rank, step=(1,) * rank, shape=shape)
+    found = ops.argsort(node, axis=place, descending=True, count=count)
     return Tensor(ops.take_along_axis(node, found, axis=place)), Tensor(found)
 
 

@@ -46,10 +46,14 @@ def softmax_cross_entropy(logits: TensorLike, labels: TensorLike, axis: int = -1
 
 @at_user_line
 def sigmoid_cross_entropy(logits: TensorLike, targets: TensorLike) -> Tensor:
-    """Binary cross-entropy of sigmoid(logits), computed from the logits, element by element:
-    `softplus(z) - t * z`."""
+    """Binary cross-entropy of sigmoid(z) for logits z, element by element: `log(1 + e^z) - t z`.
+
+    It is added up from parts of one sign where t is 0 or 1, so that nothing cancels.
+    """
     scores, wanted = _alike("sigmoid_cross_entropy", logits, targets)
-    return softplus(scores) - wanted * scores
+    positive = scores > 0
+    linear = where(positive, (1 - wanted) * scores, -wanted * scores)
+    return linear + softplus(where(positive, -scores, scores))
 
 
 @at_user_line

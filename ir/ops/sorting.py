@@ -1,24 +1,23 @@
-"""Order: argsort, and where a value belongs in what is sorted.
+"""Order along an axis.
 
-Owns the records of `argsort` and `searchsorted`. Invariant: NaN is larger than all numbers, zeros
-are equal whatever their sign, and equal elements keep their order.
+Owns the record of `argsort`. Invariant: NaN is larger than all numbers, zeros are equal whatever
+their sign, and equal elements keep their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from graphc.ir.diagnostics import AttributeValueError, DTypeError, GraphError, ShapeError
+from graphc.ir.diagnostics import AttributeValueError, GraphError
 from graphc.ir.graph import Attrs, Node
 from graphc.ir.op import NO_GRADIENT, Array, Family, Op, Sample
-from graphc.ir.ops.batching import Batched, batch_along_axis, batch_size, repeated
+from graphc.ir.ops.batching import batch_along_axis
 from graphc.ir.ops.registry import register
 from graphc.ir.ops.samples import draw, edges_of
-from graphc.ir.routine import ArrayView, Number, RoutineBuilder
+from graphc.ir.routine import ArrayView, Index, Number, RoutineBuilder
 from graphc.ir.types import (
     ALL_DTYPES,
     DType,
@@ -33,6 +32,9 @@ from graphc.ir.types import (
     uint64,
 )
 
+_FEW = 16
+"""So many positions are found by keeping the first ones in order; for more all are sorted."""
+
 _DIGITS = 256
 """A radix sort distributes keys by one byte after the other, from the lowest."""
 
@@ -41,10 +43,12 @@ _KEYS = {1: uint8, 2: uint16, 4: uint32, 8: uint64}
 
 @dataclass(frozen=True)
 class ArgsortAttrs(Attrs):
-    """`axis`: along which is sorted, from 0; `descending`: the largest first."""
+    """`axis`: along which is sorted, from 0; `descending`: the largest first; `count`: how many
+    positions are given, all if None."""
 
     axis: int
     descending: bool = False
+    count: int | None = None
 
 
 def _attrs(node: Node) -> ArgsortAttrs:
@@ -58,14 +62,24 @@ def _argsort_type(types: Sequence[TensorType], attrs: ArgsortAttrs) -> TensorTyp
         raise AttributeValueError(
             f"argsort along axis {attrs.axis}", operand=0, detail=f"which has {x.rank} axes"
         )
-    return TensorType(int64, x.shape)
+    size = x.shape[attrs.axis]
+    count = size if attrs.count is None else attrs.count
+    if not 0 <= count <= size:
+        raise AttributeValueError(
+            f"argsort of {count} elements along axis {attrs.axis}",
+            operand=0,
+            detail=f"which has {size} there",
+        )
+    return TensorType(int64, (*x.shape[: attrs.axis], count, *x.shape[attrs.axis + 1 :]))
 
 
-def _argsort_reference(x: Array, axis: int, descending: bool) -> Array:
-    if not descending:
-        return np.argsort(x, axis, kind="stable")
-    turned = np.argsort(np.flip(x, axis), axis, kind="stable")
-    return np.asarray(x.shape[axis] - 1 - np.flip(turned, axis))
+def _argsort_reference(x: Array, axis: int, descending: bool, count: int | None) -> Array:
+    if descending:
+        turned = np.argsort(np.flip(x, axis), axis, kind="stable")
+        order = np.asarray(x.shape[axis] - 1 - np.flip(turned, axis))
+    else:
+        order = np.argsort(x, axis, kind="stable")
+    return order if count is None else order.take(range(count), axis)
 
 
 def _key_dtype(x: ArrayView | Node) -> DType:
@@ -78,12 +92,18 @@ def _place_dtype(count: int) -> DType:
 
 def _scratch(node: Node) -> tuple[TensorType, ...]:
     """Keys and the places they come from, twice each, and of each byte how often it is what."""
-    count, key = node.shape[_attrs(node).axis], _key_dtype(node.operands[0])
+    (x,), axis = node.operands, _attrs(node).axis
+    count, key = x.shape[axis], _key_dtype(x)
+    count = node.shape[axis] if _is_few(node.shape[axis], count) else count
     return (
         TensorType(key, (2, count)),
         TensorType(_place_dtype(count), (2, count)),
         TensorType(int64, (key.bytes, _DIGITS)),
     )
+
+
+def _is_few(wanted: int, count: int) -> bool:
+    return wanted < count and wanted <= _FEW
 
 
 def _key(b: RoutineBuilder, x: Number, descending: bool) -> Number:
@@ -112,36 +132,61 @@ def _argsort(
     places: ArrayView,
     counts: ArrayView,
 ) -> None:
-    """Short rows by insertion, others by radix: as many rounds as a key has bytes."""
+    """A few of many by keeping them in order; short rows by insertion, others by radix: as many
+    rounds as a key has bytes."""
     axis = attrs.axis
-    count = x.shape[axis]
-    if not x.type.size:
+    count, wanted = x.shape[axis], y.shape[axis]
+    is_few = _is_few(wanted, count)
+    if not y.type.size:
         return
     with b.each(*x.shape[:axis], *x.shape[axis + 1 :]) as outer:
         before, after = outer[:axis], outer[axis:]
-        with b.loop(count) as i:
-            keys[0, i] = _key(b, x[(*before, i, *after)], attrs.descending)
+
+        def key_at(i: Number) -> Number:
+            return _key(b, x[(*before, i, *after)], attrs.descending)
+
+        with b.loop(wanted if is_few else count) as i:
+            keys[0, i] = key_at(i)
             places[0, i] = i.astype(places.dtype)
         current = b.variable(b.number(0, int64))
-        if count <= 16 * keys.dtype.bytes:
-            _insert_each(b, keys.at(0), places.at(0))
+        if is_few or count <= 16 * keys.dtype.bytes:
+            with b.loop(1, keys.shape[1]) as i:
+                _insert(b, keys.at(0), places.at(0), i, keys[0, i], places[0, i])
         else:
             _distribute(b, keys, places, counts, lambda side: current.set(side), current.get)
-        with b.loop(count) as i:
+        if is_few:
+            _keep_first(b, keys.at(0), places.at(0), count, key_at)
+        with b.loop(wanted) as i:
             y[(*before, i, *after)] = places[current.get(), i].astype(int64)
 
 
-def _insert_each(b: RoutineBuilder, keys: ArrayView, places: ArrayView) -> None:
-    with b.loop(1, keys.shape[0]) as i:
-        key, place = keys[i], places[i]
-        gap = b.variable(i)
-        with b.repeat() as leave_unless:
-            leave_unless(gap.get() > 0)
-            before = gap.get() - 1
-            leave_unless(keys[before] > key)
-            keys[gap.get()], places[gap.get()] = keys[before], places[before]
-            gap.set(before)
-        keys[gap.get()], places[gap.get()] = key, place
+def _insert(
+    b: RoutineBuilder, keys: ArrayView, places: ArrayView, end: Index, key: Number, place: Number
+) -> None:
+    """Put a key behind those before `end` that are not larger; what was at `end` is lost."""
+    gap = b.variable(end)
+    with b.repeat() as leave_unless:
+        leave_unless(gap.get() > 0)
+        before = gap.get() - 1
+        leave_unless(keys[before] > key)
+        keys[gap.get()], places[gap.get()] = keys[before], places[before]
+        gap.set(before)
+    keys[gap.get()], places[gap.get()] = key, place
+
+
+def _keep_first(
+    b: RoutineBuilder,
+    keys: ArrayView,
+    places: ArrayView,
+    count: int,
+    key_at: Callable[[Number], Number],
+) -> None:
+    """Compare all further keys with the last of those that are kept."""
+    last = keys.shape[0] - 1
+    with b.loop(last + 1, count) as i:
+        key = key_at(i)
+        with b.when(key < keys[last]):
+            _insert(b, keys, places, b.number(last, int64), key, i.astype(places.dtype))
 
 
 def _distribute(
@@ -184,13 +229,18 @@ def _digit(b: RoutineBuilder, key: Number, byte: int) -> Number:
 
 
 def _argsort_sample(
-    shape: Shape, axis: int, *, descending: bool = False, refuse: type[GraphError] | None = None
+    shape: Shape,
+    axis: int,
+    count: int | None = None,
+    *,
+    descending: bool = False,
+    refuse: type[GraphError] | None = None,
 ) -> Sample:
     return Sample(
         lambda rng, dtype: (draw(rng, dtype, shape),),
-        {"axis": axis, "descending": descending},
+        {"axis": axis, "descending": descending, "count": count},
         refuse=refuse,
-        label=f"{shape} along {axis}{' descending' if descending else ''}",
+        label=f"{count or 'all'} of {shape} along {axis}{' descending' if descending else ''}",
     )
 
 
@@ -214,8 +264,8 @@ argsort = register(
         attrs=ArgsortAttrs,
         infer=_argsort_type,
         reference=_argsort_reference,
-        doc="Along an axis the positions, i64, of the elements in ascending or descending order. "
-        "Equal elements keep their order; NaN is larger than all numbers.",
+        doc="Along an axis the positions, i64, of the elements in ascending or descending order, "
+        "or the first of them. Equal elements keep their order; NaN is larger than all numbers.",
         vjp=NO_GRADIENT,
         jvp=NO_GRADIENT,
         batch=batch_along_axis,
@@ -232,146 +282,21 @@ argsort = register(
             _argsort_sample((5, 3), 0),
             _argsort_sample((3, 131), 1),
             _argsort_sample((2, 139, 3), 1, descending=True),
+            _argsort_sample((67,), 0, 1),
+            _argsort_sample((5, 41), 1, 7, descending=True),
+            _argsort_sample((300, 3), 0, 17),
+            _argsort_sample((3, 5), 1, 5),
+            _argsort_sample((3, 5), 1, 0),
             _argsort_sample((0,), 0),
             _argsort_sample((3, 0), 0),
             Sample(_edges, {"axis": 0}, label="edges"),
             Sample(_edges, {"axis": 0, "descending": True}, label="edges descending"),
             Sample(_wide, {"axis": 0}, label="every byte"),
+            Sample(_edges, {"axis": 0, "count": 9}, label="few of edges"),
+            _argsort_sample((3,), 0, 4, refuse=AttributeValueError),
+            _argsort_sample((3,), 0, -1, refuse=AttributeValueError),
             _argsort_sample((3,), 1, refuse=AttributeValueError),
             _argsort_sample((), 0, refuse=AttributeValueError),
-        ),
-    )
-)
-
-
-@dataclass(frozen=True)
-class SearchsortedAttrs(Attrs):
-    """`side`: whether a value belongs before those equal to it (left) or after them (right)."""
-
-    side: Literal["left", "right"] = "left"
-
-
-def _searchsorted_type(types: Sequence[TensorType], attrs: SearchsortedAttrs) -> TensorType:
-    table, values = types
-    if values.dtype != table.dtype:
-        raise DTypeError(
-            "searchsorted needs operands of one dtype", operand=1, detail=f"but {{0}} is {table}"
-        )
-    if not table.rank or values.shape[:-1] != table.shape[:-1] or values.rank != table.rank:
-        raise ShapeError(
-            "searchsorted needs operands of equal sizes on all axes but the last",
-            operand=1,
-            detail=f"but {{0}} is {table}",
-        )
-    return TensorType(int64, values.shape)
-
-
-def _searchsorted_reference(table: Array, values: Array, side: Literal["left", "right"]) -> Array:
-    result = np.zeros(values.shape, np.int64)
-    for row in np.ndindex(values.shape[:-1]):
-        result[row] = np.searchsorted(table[row], values[row], side)
-    return result
-
-
-def _searchsorted(
-    b: RoutineBuilder, attrs: SearchsortedAttrs, table: ArrayView, values: ArrayView, y: ArrayView
-) -> None:
-    """Halving without branches: the steps depend on the length of the table alone."""
-
-    def precedes(element: Number, value: Number) -> Number:
-        ordered = element < value if attrs.side == "left" else element <= value
-        if not table.dtype.is_float:
-            return ordered
-        last = value.ne(value)
-        return ordered | (last & element.eq(element) if attrs.side == "left" else last)
-
-    with b.each(*values.shape) as place:
-        value, row = values[place], place[:-1]
-        begin: Number = b.number(0, int64)
-        left = table.shape[-1]
-        while left > 1:
-            half = left // 2
-            ahead = begin + half
-            begin = b.select(precedes(table[(*row, ahead - 1)], value), ahead, begin)
-            left -= half
-        if left:
-            begin = begin + precedes(table[(*row, begin)], value).astype(int64)
-        y[place] = begin
-
-
-def _searchsorted_batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
-    size = batch_size(operands, batched)
-    stacks = [repeated(x, each, size) for x, each in zip(operands, batched, strict=True)]
-    return node.op.build(stacks, node.attrs)
-
-
-def _searchsorted_sample(
-    table: Shape, values: Shape, side: str, refuse: type[GraphError] | None = None
-) -> Sample:
-    def arrays(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
-        drawn = draw(rng, dtype, table)
-        return np.sort(drawn, -1) if table else drawn, draw(rng, dtype, values)
-
-    return Sample(
-        arrays,
-        {"side": side},
-        refuse=refuse,
-        label=f"{values} in {table} {side}",
-    )
-
-
-def _search_edges(side: str) -> Sample:
-    return Sample(
-        lambda rng, dtype: (np.sort(np.repeat(edges_of(dtype), 2)), edges_of(dtype)),
-        {"side": side},
-        label=f"edges {side}",
-    )
-
-
-searchsorted = register(
-    Op(
-        name="searchsorted",
-        family=Family.ROUTINE,
-        operands=("table", "values"),
-        attrs=SearchsortedAttrs,
-        infer=_searchsorted_type,
-        reference=_searchsorted_reference,
-        doc="For each value the position, i64, before which it belongs in a table that ascends "
-        "along the last axis: before elements equal to it (left) or after them (right). NaN "
-        "is larger than all numbers.",
-        vjp=NO_GRADIENT,
-        jvp=NO_GRADIENT,
-        batch=_searchsorted_batch,
-        routine=_searchsorted,
-        dtypes=ALL_DTYPES,
-        cost=20,
-        samples=(
-            *(
-                _searchsorted_sample(table, values, side)
-                for side in ("left", "right")
-                for table, values in (
-                    ((7,), (11,)),
-                    ((1,), (5,)),
-                    ((0,), (3,)),
-                    ((32,), (1,)),
-                    ((5,), (0,)),
-                    ((3, 6), (3, 4)),
-                    ((2, 1, 17), (2, 1, 9)),
-                )
-            ),
-            _search_edges("left"),
-            _search_edges("right"),
-            _searchsorted_sample((2, 3), (3, 2), "left", ShapeError),
-            _searchsorted_sample((2, 3), (2,), "left", ShapeError),
-            _searchsorted_sample((), (), "left", ShapeError),
-            Sample(
-                lambda rng, dtype: (
-                    draw(rng, dtype, (3,)),
-                    draw(rng, bool_ if dtype is int32 else int32, (3,)),
-                ),
-                refuse=DTypeError,
-                label="two dtypes",
-            ),
         ),
     )
 )

@@ -26,7 +26,6 @@ from graphc.ir.ops.matrices import (
     on_diagonal,
     part,
     plus,
-    product,
     transposed,
 )
 from graphc.ir.ops.reflections import factorise, orthonormal
@@ -92,9 +91,9 @@ def _svd(
         with b.loop(columns) as k:
             b.lanes(0, columns, a.dtype, lambda c: turned.__setitem__((k, c), 0))
             turned[k, k] = 1
-        _orthogonalise(b, work, turned)
+        _orthogonalise(b, work, turned, norms)
         with b.loop(columns) as k:
-            norms[k] = b.sqrt(b.sum(0, rows, a.dtype, lambda c: work[k, c] * work[k, c]))
+            norms[k] = b.sqrt(_square(b, work, k))
         _sort(b, norms, work, turned)
         with b.loop(columns) as k, b.loop(rows) as i:
             tall[i, k] = work[k, i]
@@ -127,8 +126,16 @@ def _load_scaled(b: RoutineBuilder, source: ArrayView, work: ArrayView) -> Numbe
     return scale
 
 
-def _orthogonalise(b: RoutineBuilder, work: ArrayView, turned: ArrayView) -> None:
+def _square(b: RoutineBuilder, work: ArrayView, k: Index) -> Number:
+    """The square of a row's length."""
+    return b.sum(0, work.shape[1], work.dtype, lambda c: work[k, c] * work[k, c])
+
+
+def _orthogonalise(
+    b: RoutineBuilder, work: ArrayView, turned: ArrayView, squares: ArrayView
+) -> None:
     """Turn each pair of rows until they are orthogonal, sweep after sweep: one-sided Jacobi.
+    `squares` is scratch memory for the squares of the rows' lengths.
 
     Demmel and Veselic (1992), "Jacobi's method is more accurate than QR".
     """
@@ -141,15 +148,18 @@ def _orthogonalise(b: RoutineBuilder, work: ArrayView, turned: ArrayView) -> Non
         leave_unless(going.get() & (left.get() > 0))
         left.set(left.get() - 1)
         going.set(False)
+        with b.loop(columns) as k:
+            squares[k] = _square(b, work, k)
         with b.loop(columns) as p, b.loop(p + 1, columns) as q:
-            mine = b.sum(0, rows, dtype, lambda c: work[p, c] * work[p, c])
-            other = b.sum(0, rows, dtype, lambda c: work[q, c] * work[q, c])
+            mine, other = squares[p], squares[q]
             shared = b.sum(0, rows, dtype, lambda c: work[p, c] * work[q, c])
             with b.when(b.abs(shared) > tolerance * b.sqrt(mine) * b.sqrt(other)):
                 going.set(True)
                 cotangent = (other - mine) / (2 * shared)
                 one = b.number(1, dtype)
                 tangent = b.copysign(one, cotangent) / (b.abs(cotangent) + b.hypot(one, cotangent))
+                squares[p] = mine - tangent * shared
+                squares[q] = other + tangent * shared
                 cosine = 1 / b.sqrt(one + tangent * tangent)
                 rotate(b, work, p, q, cosine, -(cosine * tangent), rows)
                 rotate(b, turned, p, q, cosine, -(cosine * tangent), columns)

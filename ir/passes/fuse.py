@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphc.ir.graph import Graph, Node, Update, rewrite, with_operands
+from graphc.ir.graph import Attrs, Graph, Node, Update, rewrite, with_operands
 from graphc.ir.op import Family
 from graphc.ir.ops import OPS
 from graphc.ir.passes.grouping import Grouping, Kernel
@@ -36,7 +36,7 @@ from graphc.ir.passes.order import order_kernels
 
 def fuse(graph: Graph) -> Graph:
     """The same program with its nodes in kernels, in the order in which they run."""
-    graph = _with_stored_views(_with_own_outputs(graph))
+    graph = _with_own_outputs(_with_stored_views(graph))
     inlining = choose_inlined(graph)
     grouping = _group(graph, inlining)
     prologues = _prologues(graph, grouping)
@@ -73,9 +73,13 @@ def _with_own_outputs(graph: Graph) -> Graph:
 
 def _with_stored_views(graph: Graph) -> Graph:
     """Give positions (iota) and scalar constants memory of their own where they are wanted whole:
-    as what a reshape is a view of, and as operands of ops that run alone."""
+    as what a reshape is a view of, and as operands of ops that run alone. Equal items become one:
+    a result has one place."""
+    items: dict[tuple[Node, Attrs], Node] = {}
 
     def visit(node: Node, operands: tuple[Node, ...]) -> Node:
+        if node.op.family is Family.ITEM:
+            return items.setdefault((operands[0], node.attrs), with_operands(node, operands))
         if is_view(node) or node.op.family is Family.ROUTINE:
             operands = tuple(OPS["copy"](o) if is_unstored(o) else o for o in operands)
         return with_operands(node, operands)

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 from graphc.ir.graph import Graph, Node, rewrite, with_operands
-from graphc.ir.nested import nested_graphs
 from graphc.ir.op import Family
 from graphc.ir.ops.bundle import item
 from graphc.ir.ops.scan import scan
@@ -21,9 +20,9 @@ from graphc.ir.ops.scan import scan
 
 def merge_scans(graph: Graph) -> Graph:
     """The same program without scans that another one contains."""
-    if not any(nested_graphs(node.attrs) for node in graph.nodes):
-        return graph
     container = _containers(node for node in graph.nodes if node.op is scan)
+    if not container:
+        return graph
 
     def visit(node: Node, operands: tuple[Node, ...]) -> Node:
         if node in container:
@@ -32,12 +31,8 @@ def merge_scans(graph: Graph) -> Graph:
             held, wider = node.operands[0], container[node.operands[0]]
             index: int = vars(node.attrs)["index"]
             return item(moved[wider], index=_place(held, index, wider), name=node.name)
-        copy = with_operands(node, operands)
-        inner = {name: merge_scans(each) for name, each in nested_graphs(node.attrs).items()}
-        if inner:
-            copy = replace(copy, attrs=replace(copy.attrs, **inner))
-        moved[node] = copy
-        return copy
+        moved[node] = with_operands(node, operands)
+        return moved[node]
 
     moved: dict[Node, Node] = {}
     return rewrite(_with_first(graph, container), visit)

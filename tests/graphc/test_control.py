@@ -300,3 +300,18 @@ def test_what_does_not_fit_is_refused_at_the_users_line(
     with pytest.raises((gc.errors.GraphError), match=message) as caught:
         build()
     assert "test_control.py" in str(caught.value)
+
+
+def test_what_nobody_reads_is_not_carried() -> None:
+    xs, h = gc.input("xs", (6, 3)), gc.input("h", 3)
+
+    def cell(carry: Any, x: Tensor) -> Any:
+        state, unread = carry
+        return (gc.tanh(state + x), unread + gc.exp(x)), (state.sum(), gc.sin(unread))
+
+    (last, _), (sums, _) = gc.scan(cell, (h, h), xs)
+    step = gc.compile([xs, h], [last, sums])
+    text = step.ir("fused")
+    assert "exp" not in text
+    assert "sin" not in text
+    assert step.artifact.manifest.workspace_bytes == 0

@@ -132,6 +132,16 @@ def test_running_functions_are_numpys(shape: tuple[int, ...], dtype: str, value:
                 )
 
 
+def test_accumulate_of_a_ufunc(value: Any) -> None:
+    array = np.random.default_rng(16).normal(size=(4, 3))
+    for ufunc in (np.add, np.multiply, np.maximum, np.minimum, np.logaddexp):
+        for options in ({}, {"axis": 1}):
+            found = value(ufunc.accumulate(gc.const(array), **options))
+            np.testing.assert_allclose(found, ufunc.accumulate(array, **options))
+    with pytest.raises(TypeError, match=r"np\.subtract\.accumulate"):
+        np.subtract.accumulate(gc.const(array))
+
+
 def test_log_sums_far_apart_neither_overflow_nor_vanish(value: Any) -> None:
     array = np.array([-np.inf, -np.inf, -800, 3, 900, -3, np.inf, 2], "f")
     x = gc.const(array)

@@ -1,0 +1,95 @@
+"""Prune scans: what nobody reads of a scan's results is not computed.
+
+Owns the pass. Imports `ir` only. Invariant: a parameter of a body stays if its last value is read,
+or if anything that stays is computed from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from graphc.ir.graph import Graph, Node, rewrite, topological, with_operands
+from graphc.ir.op import Family
+from graphc.ir.ops.bundle import item
+from graphc.ir.ops.scan import scan
+
+
+def prune_scans(graph: Graph) -> Graph:
+    """The same program; its scans carry and stack up what is read, and take what that needs."""
+    read: dict[Node, set[int]] = {node: set() for node in graph.nodes if node.op is scan}
+    for node in graph.nodes:
+        if node.op.family is Family.ITEM and node.operands[0] in read:
+            read[node.operands[0]].add(vars(node.attrs)["index"])
+    places = {node: _kept(node, indices) for node, indices in read.items()}
+    narrower = {node: kept for node, kept in places.items() if len(kept) < _result_count(node)}
+    if not narrower:
+        return graph
+
+    def visit(node: Node, operands: tuple[Node, ...]) -> Node:
+        if node in narrower:
+            return _pruned(node, operands, narrower[node])
+        if node.op.family is Family.ITEM and node.operands[0] in narrower:
+            index = narrower[node.operands[0]].index(vars(node.attrs)["index"])
+            return item(operands[0], index=index, name=node.name)
+        return with_operands(node, operands)
+
+    return rewrite(graph, visit)
+
+
+def _body(node: Node) -> Graph:
+    body: Graph = vars(node.attrs)["body"]
+    return body
+
+
+def _result_count(node: Node) -> int:
+    return len(_body(node).params) + len(_body(node).outputs)
+
+
+def _kept(node: Node, read: set[int]) -> list[int]:
+    """The results to keep: those read, and the parameters that they are computed from."""
+    body = _body(node)
+    results = [*body.params, *body.outputs]
+    new_values = {update.param: update.value for update in body.updates}
+    kept = set(read)
+    while True:
+        roots = [
+            new_values.get(results[i], results[i]) if i < len(body.params) else results[i]
+            for i in kept
+        ]
+        reached = set(topological(roots))
+        more = {i for i, param in enumerate(body.params) if param in reached} - kept
+        if not more:
+            return sorted(kept)
+        kept |= more
+
+
+def _pruned(node: Node, operands: tuple[Node, ...], kept: list[int]) -> Node:
+    """The scan with some of its results, without the operands that only the others needed."""
+    body, attrs = _body(node), vars(node.attrs)
+    count = len(body.params)
+    params = [body.params[i] for i in kept if i < count]
+    outputs = [i - count for i in kept if i >= count]
+    updates = tuple(update for update in body.updates if update.param in params)
+    roots = [*(body.outputs[i] for i in outputs), *(update.value for update in updates)]
+    reached = set(topological(roots))
+    inputs = [i for i, part in enumerate(body.inputs) if part in reached]
+    narrower = replace(
+        body,
+        inputs=tuple(body.inputs[i] for i in inputs),
+        params=tuple(params),
+        outputs=tuple(body.outputs[i] for i in outputs),
+        output_names=tuple(body.output_names[i] for i in outputs),
+        updates=updates,
+        nodes=(),
+    )
+    slices = sum(i < attrs["slices"] for i in inputs)
+    taken = _picked(operands, [*(i for i in kept if i < count), *(count + i for i in inputs)])
+    changed: Any = {**attrs, "body": narrower, "slices": slices}
+    pruned: Node = scan(*taken, name=node.name, **changed)
+    return replace(pruned, loc=node.loc, origin=node.origin)
+
+
+def _picked(operands: tuple[Node, ...], places: Iterable[int]) -> list[Node]:
+    return [operands[i] for i in places]
