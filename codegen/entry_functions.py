@@ -244,7 +244,8 @@ def execute(manifest: Manifest) -> str:
         )
     workspace = write.fixed("workspace")
     call = f"call i32 {write.fixed('kernel')}(ptr %table, ptr {workspace})"
-    if not manifest.python.free_threaded and manifest.work_nanoseconds < RELEASE_NANOSECONDS:
+    is_short = manifest.work_nanoseconds < RELEASE_NANOSECONDS and not manifest.externals
+    if is_short and not manifest.python.free_threaded:
         return write.finish(f"ret i32 {write.value(call)}")
     lock = write.fixed("lock")
     thread = write.value("call ptr @PyEval_SaveThread()")

@@ -30,8 +30,8 @@ from graphc.ir.types import int8, int32
 def emit_module(symbol: str, plan: StepPlan, guards: Sequence[IndexGuard], target: Target) -> str:
     """The LLVM text of a whole step.
 
-    Defines `i32 @symbol(ptr buffers, ptr workspace)`. It returns 0, or k > 0 if guard k - 1 failed;
-    guards run before anything is written.
+    Defines `i32 @symbol(ptr buffers, ptr workspace)`. It returns 0; or k > 0 if guard k - 1 failed,
+    guards run before anything is written; or the status with which a function that it calls failed.
     """
     attributes = f'"prefer-vector-width"="{target.vector_bits}"'
     module = Module(attributes, converts_half=target.converts_half)
@@ -39,7 +39,7 @@ def emit_module(symbol: str, plan: StepPlan, guards: Sequence[IndexGuard], targe
     for number, guard in enumerate(guards):
         _emit_guard(module, step, guard, number, target)
     _emit_kernels(module, step, plan)
-    step.function.raw("ret i32 0")
+    step.function.finish()
     return module.text()
 
 
@@ -58,9 +58,9 @@ def _emit_kernels(module: Module, step: _StepWriter, plan: StepPlan) -> None:
 def _emit_nested(module: Module, symbol: str, plan: StepPlan) -> Callee:
     """Write the step of a nested graph. It has no constants in memory: they are captured."""
     name = f"{symbol}.{re.sub(r'[^A-Za-z0-9_]', '_', plan.graph.name)}.{len(module.functions)}"
-    step = _StepWriter(module, name, plan, "internal void")
+    step = _StepWriter(module, name, plan, _returning(plan.may_fail))
     _emit_kernels(module, step, plan)
-    step.function.raw("ret void")
+    step.function.finish()
     return Callee(step.function, len(plan.graph.boundary) + len(plan.graph.outputs))
 
 
@@ -81,7 +81,7 @@ def emit_kernel(
     parameters = {slot: Value(f"%buffer{i}", POINTER) for i, slot in enumerate(slots)}
     scratch = Value("%scratch", POINTER) if kernel.scratch_bytes else None
     taken = [*parameters.values(), *([scratch] if scratch else [])]
-    function = module.function(name, taken, "internal void")
+    function = module.function(name, taken, _returning(kernel.may_fail))
     function.names = names
     function.comment(f"kernel {kernel.group.name}: {kernel.group.shape}")
     buffers = {}
@@ -98,8 +98,12 @@ def emit_kernel(
         contraction = replace(kernel.loops, stores=stores, scratch=scratch)
         assert kernel.schedule is not None
         emit_contraction(function, contraction, buffers, kernel.schedule)
-    function.raw("ret void")
+    function.finish()
     return function
+
+
+def _returning(may_fail: bool) -> str:
+    return "internal i32" if may_fail else "internal void"
 
 
 def _slots(kernel: KernelPlan, memory: MemoryPlan) -> list[Storage]:

@@ -23,6 +23,7 @@ from graphc.codegen.guards import IndexGuard, find_guards
 from graphc.codegen.module import emit_module
 from graphc.codegen.plan import KernelPlan, plan_step
 from graphc.codegen.target import Target, host_target
+from graphc.ir.foreign import ForeignFunction
 from graphc.ir.graph import Graph, Node
 from graphc.ir.nested import everywhere, inside, outside_in
 from graphc.ir.passes.capture import capture_constants
@@ -62,7 +63,8 @@ class Compilation:
     """An artifact, and how it came about.
 
     `graphs` are the graph stages by name: adjoint, simplified, fused. `constants` are the values
-    that the artifact's constants are bound to, in order.
+    that the artifact's constants are bound to, in order; `externals` the functions of this process
+    that it calls.
     """
 
     artifact: Artifact
@@ -70,6 +72,7 @@ class Compilation:
     kernels: tuple[KernelPlan, ...]
     memory: MemoryPlan
     constants: tuple[np.ndarray[Any, Any], ...]
+    externals: tuple[ForeignFunction, ...]
     llvm: str
     module: CompiledModule
 
@@ -137,12 +140,18 @@ def compile_graph(
     entry = compile_text(emit_entry(manifest), target, optimise=False).object_bytes
     artifact = Artifact(manifest, module.object_bytes, entry)
     constants = tuple(_constant_value(node) for node in memory.constants)
-    return Compilation(artifact, stages, kernels, memory, constants, text, module)
+    externals = _externals(memory)
+    return Compilation(artifact, stages, kernels, memory, constants, externals, text, module)
 
 
 def _symbol(name: str) -> str:
     """A C identifier from a graph's name; prefixed, so that it shadows nothing of libc."""
     return "graphc_" + re.sub(r"\W", "_", name, flags=re.ASCII)
+
+
+def _externals(memory: MemoryPlan) -> tuple[ForeignFunction, ...]:
+    """The functions whose places are among the constants."""
+    return tuple(vars(node.attrs)["function"] for node in memory.constants if node.op.foreign)
 
 
 def _constant_value(node: Node) -> np.ndarray[Any, Any]:
@@ -180,6 +189,7 @@ def _manifest(
         workspace_bytes=memory.workspace_bytes,
         work_nanoseconds=nanoseconds(kernels, target),
         kernels=tuple(_source_map(kernel) for kernel in kernels),
+        externals=tuple(function.name for function in _externals(memory)),
     )
 
 

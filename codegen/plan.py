@@ -30,7 +30,8 @@ class KernelPlan:
     """One kernel before its code is written.
 
     `key` says what code it is. Of a kernel with the code of an earlier one, `same_as` is that
-    one's name, and `loops` are that one's, too.
+    one's name, and `loops` are that one's, too. A kernel that calls a function from outside,
+    or runs one that does, `may_fail`: it gives a status.
     """
 
     group: KernelGroup
@@ -41,6 +42,7 @@ class KernelPlan:
     scratch_bytes: int
     key: Hashable
     same_as: str = ""
+    may_fail: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class StepPlan:
     kernels: tuple[KernelPlan, ...]
     memory: MemoryPlan
     nested: tuple[StepPlan, ...]
+
+    @property
+    def may_fail(self) -> bool:
+        return any(kernel.may_fail for kernel in self.kernels)
 
 
 def plan_step(graph: Graph, target: Target) -> StepPlan:
@@ -101,7 +107,9 @@ def _plan_kernel(
         inner = [nested[id(g)] for n in group.nodes for g in nested_graphs(n.attrs).values()]
         workspace = max((step.memory.workspace_bytes for step in inner), default=0)
         routine = plan_routine(group.nodes, writes, target.vector_bits // 8, workspace)
-        return KernelPlan(group, reads, writes, routine, None, routine.scratch_bytes, key)
+        may_fail = routine.node.op.foreign or any(step.may_fail for step in inner)
+        size = routine.scratch_bytes
+        return KernelPlan(group, reads, writes, routine, None, size, key, may_fail=may_fail)
     products = [node for node in group.nodes if node.op.family is Family.CONTRACTION]
     if not products:
         nest = build_loop_nest(group, writes, target)

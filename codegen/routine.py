@@ -17,7 +17,7 @@ from graphc.codegen.routine_builder import Callee, LoopWriter
 from graphc.codegen.routine_values import Array
 from graphc.codegen.values import Value, index
 from graphc.ir.graph import Graph, Node
-from graphc.ir.op import Family
+from graphc.ir.op import Family, item_index
 from graphc.ir.passes.plan_memory import aligned
 from graphc.ir.types import TensorType, TupleType, int8, row_major_strides
 
@@ -56,8 +56,7 @@ def plan_routine(
     types = result_types(node)
     results: list[Node | None] = [None] * len(types)
     for written in writes:
-        is_item = written.op.family is Family.ITEM
-        results[vars(written.attrs)["index"] if is_item else 0] = written
+        results[item_index(written) if written.op.family is Family.ITEM else 0] = written
     unread = (type_ for type_, result in zip(types, results, strict=True) if result is None)
     asked = node.op.scratch(node) if node.op.scratch else ()
     return Routine(node, tuple(results), (*unread, *asked), vector_bytes, workspace_bytes)

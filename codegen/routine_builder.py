@@ -16,7 +16,7 @@ from graphc.codegen.routine_values import Array, Lanes, Number, Variable
 from graphc.codegen.scalars import VectorScalars
 from graphc.codegen.values import POINTER, Value, constant, index, is_number
 from graphc.ir.graph import Graph
-from graphc.ir.types import DType, int64
+from graphc.ir.types import DType, int32, int64, row_major_strides
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,16 @@ class LoopWriter:
             function.store(array.address, function.offset(table, POINTER, index(position)))
         workspace = self._workspace or Value("null", POINTER)
         function.call(callee.function, [table, workspace])
+
+    def call(self, where: Array, *arrays: Array) -> None:
+        for array in arrays:
+            if array.strides != row_major_strides(array.shape):
+                raise TypeError(f"an array of {array.type} with gaps given to a foreign function")
+        function = self.function
+        address = function.convert("inttoptr", where[0].value, POINTER)
+        returned = function.call_address(address, [array.address for array in arrays])
+        counted = function.convert("trunc", where[1].value, int32)
+        function.leave_if(function.binary("and", returned, counted))
 
     @contextmanager
     def repeat(self) -> Iterator[Callable[[Number], None]]:

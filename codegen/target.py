@@ -73,6 +73,14 @@ def host_target() -> Target:
     )
 
 
+@cache
+def compiler() -> tuple[object, ...]:
+    """Which LLVM makes the code: its version, and the files it is in, with sizes and times."""
+    files = [(path.name, path.stat()) for path in sorted(Path(llvm.__file__).parent.glob("*.*"))]
+    found = [(name, file.st_size, file.st_mtime_ns) for name, file in files]
+    return *llvm.llvm_version_info, *found
+
+
 def vector_unit(triple: str, features: str) -> tuple[int, int]:
     """Width in bits and number of the vector registers that a feature list gives.
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from graphc.codegen.values import Value, is_number
-from graphc.ir.types import DType, bool_, int64
+from graphc.ir.types import DType, bool_, int32, int64
 
 Lines = list["str | Lines"]
 
@@ -51,6 +51,11 @@ class Writer:
         self._ahead: list[Lines] = []
         self._fixed = 0
         self._slots = self._reserve()
+
+    @property
+    def gives_status(self) -> bool:
+        """Whether the function returns an i32 that is not 0 where it failed."""
+        return self.attributes.endswith("i32")
 
     @property
     def depth(self) -> int:
@@ -227,8 +232,30 @@ class Writer:
         self.label(after)
 
     def call(self, callee: Writer, arguments: Sequence[Value]) -> None:
-        """Call a function of this module that returns nothing."""
-        self.raw(f"call void @{callee.name}({', '.join(value.typed for value in arguments)})")
+        """Call a function of this module. If it gives a status that is not 0, this function, which
+        must give one, too, ends with it."""
+        called = f"@{callee.name}({', '.join(value.typed for value in arguments)})"
+        if not callee.gives_status:
+            self.raw(f"call void {called}")
+            return
+        self.leave_if(self.emit(f"call i32 {called}", int32))
+
+    def call_address(self, address: Value, arguments: Sequence[Value]) -> Value:
+        """Call the code at an address; the i32 that it returns."""
+        typed = ", ".join(value.typed for value in arguments)
+        return self.emit(f"call i32 {address.ref}({typed})", int32)
+
+    def leave_if(self, status: Value) -> None:
+        """Return from this function with a status that is not 0."""
+        if not self.gives_status:
+            raise TypeError(f"@{self.name} gives no status")
+        failed = self.emit(f"icmp ne {status.typed}, 0", bool_)
+        with self.when(failed, "failed", falls_through=False):
+            self.raw(f"ret {status.typed}")
+
+    def finish(self) -> None:
+        """Return; with status 0, if this function gives one."""
+        self.raw("ret i32 0" if self.gives_status else "ret void")
 
     def _less(self, x: Value, y: Value) -> Value:
         return self.pure(f"icmp slt {x.typed}, {y.ref}", bool_, 1, x, y)

@@ -16,8 +16,11 @@ when it is first used, so LLVM comes in with `compile` and not before.
 from __future__ import annotations
 
 import importlib
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+_loaded_at = time.time()
 
 # In a checkout ir/, codegen/ and runtime/ lie beside this folder, not in it as when installed.
 if not Path(__path__[0], "ir").exists():

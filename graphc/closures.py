@@ -13,7 +13,7 @@ from typing import Any
 
 from graphc.ir.build import ops
 from graphc.ir.diagnostics import ControlError, GraphError
-from graphc.ir.graph import SERIALS, Graph, Node, Update, topological, with_operands
+from graphc.ir.graph import SERIALS, Graph, Node, Update, fresh_name, substituted, topological
 from graphc.ir.location import provenance
 from graphc.ir.op import Family
 from graphc.ir.passes.inline import is_unstored
@@ -127,10 +127,7 @@ class Body:
             if node not in self.captured:
                 self._take(node)
         self.captured = {node: self.captured[node] for node in wanted}
-        mapping = {node: node for node in (*self.params, *self.inputs)} | self.captured
-        for node in topological(roots, tuple(mapping)):
-            if node not in mapping:
-                mapping[node] = with_operands(node, tuple(mapping[o] for o in node.operands))
+        mapping = substituted(roots, self.captured)
         changes = zip(self.params, new_values, strict=True) if new_values else ()
         graph = Graph(
             self.name,
@@ -143,10 +140,7 @@ class Body:
         return stabilize(graph)
 
     def _fresh(self, name: str) -> str:
-        fresh, number = name, 0
-        while fresh in self._names:
-            number += 1
-            fresh = f"{name}_{number}"
+        fresh = fresh_name(name, self._names)
         self._names.add(fresh)
         return fresh
 

@@ -1,8 +1,8 @@
 """From a declared program to a native step.
 
-Owns `compile` and `Step`. Imports `codegen` and `runtime`, and with them LLVM, so it is loaded
-when it is first used. Invariant: a step is an executable like any other; what it knows beside is
-how it was made.
+Owns `compile` and `Step`. Imports `runtime` and, with the target, LLVM, so it is loaded when it is
+first used; the compiler is loaded for a program that the cache does not have. Invariant: a step is
+an executable like any other; what it knows beside is how it was made.
 """
 
 from __future__ import annotations
@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc import config
 from graphc.building import Program, build_program
-from graphc.codegen import pipeline
-from graphc.codegen.pipeline import Compilation
-from graphc.finite import Watch
-from graphc.ir.cost import CostTable, cost_of
+from graphc.caching import Cached, Slot
 from graphc.ir.location import provenance
 from graphc.public import at_user_line
 from graphc.runtime.errors import ArtifactError
@@ -26,21 +23,34 @@ from graphc.stages import GRAPH_STAGES, STAGES, stage_text
 
 if TYPE_CHECKING:
     from graphc.building import Inputs, Updates
+    from graphc.codegen.pipeline import Compilation
+    from graphc.finite import Watch
+    from graphc.ir.cost import CostTable
 
 
 class Step(Executable):
     """A compiled program, which can show every stage of its making."""
 
-    __slots__ = ("compilation", "watch")
+    __slots__ = ("_code", "program", "watch")
 
     def __init__(
-        self, program: Program, compilation: Compilation, watch: Watch | None = None
+        self, program: Program, code: Compilation | Cached, watch: Watch | None = None
     ) -> None:
-        super().__init__(compilation.artifact, program.storages, compilation.constants)
-        self.compilation = compilation
+        externals = [function.owner for function in code.externals]
+        super().__init__(code.artifact, program.storages, code.constants, externals)
+        self.program = program
+        self._code = code
         self.watch = watch
         if watch is not None:
             self.__call__ = watch.guard(self.__call__, program.storages)
+
+    @property
+    def compilation(self) -> Compilation:
+        """How the code came about. The program of a step from the cache is compiled for this, once
+        and to the same code."""
+        if isinstance(self._code, Cached):
+            self._code = _compiled(self.program)
+        return self._code
 
     def ir(self, stage: str = "fused") -> str:
         """A stage of the compilation as text: graph, adjoint, simplified, fused, kernels, memory,
@@ -58,7 +68,9 @@ class Step(Executable):
 
     def cost(self) -> CostTable:
         """Arithmetic and bytes of the program as declared, for each op; prints as a table."""
-        return cost_of(next(iter(self.compilation.graphs.values())).roots)
+        from graphc.ir.cost import cost_of
+
+        return cost_of(self.program.graph.roots)
 
     def save(self, folder: str | PathLike[str]) -> None:
         """As `Executable.save`. A step with `debug_nans` is for this process: `ArtifactError`."""
@@ -107,23 +119,46 @@ def compile(
     array([2., 4., 6.], dtype=float32)
     """
     program = build_program(inputs, outputs, updates, name or caller().target)
-    level = config.VERIFY.number(2)
     with provenance(None):
-        watch = _watch(program, level) if debug_nans else None
-        compilation = pipeline.compile_graph(
-            program.graph if watch is None else watch.graph,
-            structure=program.structure if watch is None else watch.structure,
-            verify_level=level,
-        )
+        step = _watched(program) if debug_nans else _found_or_made(program)
     if config.DUMP.value:
-        _write_stages(compilation, Path(config.DUMP.value, program.graph.name))
-    return Step(program, compilation, watch)
+        _write_stages(step.compilation, Path(config.DUMP.value, program.graph.name))
+    return step
 
 
-def _watch(program: Program, verify_level: int) -> Watch:
-    """The program with checks, put where no pass will rewrite the values that they look at."""
-    stages = pipeline.run_passes(program.graph, verify_level)
-    return Watch.over(stages["simplified"], program.structure)
+def _found_or_made(program: Program) -> Step:
+    """The step from the cache; if it is not there, compiled, and put there once it has loaded."""
+    slot = Slot.of(program.graph, program.structure)
+    if slot is None:
+        return Step(program, _compiled(program))
+    code = slot.fetch()
+    if code is not None:
+        try:
+            return Step(program, code)
+        except ArtifactError:  # what was written can no longer be linked
+            slot.discard()
+    step = Step(program, _compiled(program))
+    slot.store(step.artifact, step.compilation.constants)
+    return step
+
+
+def _compiled(program: Program) -> Compilation:
+    from graphc.codegen.pipeline import compile_graph
+
+    level = config.VERIFY.number(2)
+    return compile_graph(program.graph, structure=program.structure, verify_level=level)
+
+
+def _watched(program: Program) -> Step:
+    """The step with checks, put where no pass will rewrite the values that they look at."""
+    from graphc.codegen.pipeline import compile_graph, run_passes
+    from graphc.finite import Watch
+
+    level = config.VERIFY.number(2)
+    stages = run_passes(program.graph, level)
+    watch = Watch.over(stages["simplified"], program.structure)
+    code = compile_graph(watch.graph, structure=watch.structure, verify_level=level)
+    return Step(program, code, watch)
 
 
 def _write_stages(compilation: Compilation, folder: Path) -> None:

@@ -68,6 +68,16 @@ class Tensor:
         return self.node.type.size
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self.dtype.numpy.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.itemsize
+
+    @property
     def name(self) -> str:
         """The name it was declared with or assigned to, or ""."""
         return self.node.name
@@ -175,7 +185,7 @@ class Tensor:
         return _call("negative", self)
 
     def __pos__(self) -> Tensor:
-        return self
+        return _call("positive", self)
 
     def __abs__(self) -> Tensor:
         return _call("absolute", self)
@@ -253,8 +263,18 @@ class Tensor:
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         return _call("argmin", self, axis=axis, keepdims=keepdims)
 
-    def argsort(self, axis: int | None = -1) -> Tensor:
-        return _call("argsort", self, axis)
+    def argsort(self, axis: int | None = -1, **options: Any) -> Tensor:
+        return _call("argsort", self, axis, **options)
+
+    def sort(self, axis: int | None = -1, **options: Any) -> Tensor:
+        """The sorted tensor. NumPy's method sorts in place, which a value cannot be."""
+        return _call("sort", self, axis, **options)
+
+    def searchsorted(self, v: TensorLike, side: str = "left", **options: Any) -> Tensor:
+        return _call("searchsorted", self, v, side, **options)
+
+    def take(self, indices: TensorLike, axis: int | None = None, **options: Any) -> Tensor:
+        return _call("take", self, indices, axis, **options)
 
     def cumsum(self, axis: int | None = None, dtype: object = None) -> Tensor:
         return _call("cumsum", self, axis, dtype)
@@ -274,18 +294,18 @@ class Tensor:
     def repeat(self, repeats: int | Sequence[int], axis: int | None = None) -> Tensor:
         return _call("repeat", self, repeats, axis)
 
-    def ravel(self) -> Tensor:
-        return _call("ravel", self)
+    def ravel(self, order: str = "C") -> Tensor:
+        return _call("ravel", self, order)
 
-    def flatten(self) -> Tensor:
-        return _call("ravel", self)
+    def flatten(self, order: str = "C") -> Tensor:
+        return _call("ravel", self, order)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         return _call("swapaxes", self, axis1, axis2)
 
-    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
+    def reshape(self, *shape: int | Sequence[int], order: str = "C") -> Tensor:
         """`t.reshape(2, 3)` or `t.reshape((2, 3))`; one size may be -1."""
-        return _call("reshape", self, _unpacked(shape))
+        return _call("reshape", self, _unpacked(shape), order)
 
     def transpose(self, *axes: int | Sequence[int]) -> Tensor:
         """`t.transpose(1, 0)` or `t.transpose((1, 0))`; without axes, all are reversed."""
@@ -300,8 +320,12 @@ class Tensor:
     def round(self, decimals: int = 0) -> Tensor:
         return _call("round", self, decimals)
 
-    def astype(self, dtype: object) -> Tensor:
+    def astype(self, dtype: object, *, copy: bool = True) -> Tensor:
+        """The same numbers in another dtype. `copy` is there for NumPy's sake."""
         return _call("astype", self, dtype)
+
+    def copy(self) -> Tensor:
+        return _call("copy", self)
 
     # NumPy's protocols, and Python's that a symbolic value cannot answer.
 
@@ -342,6 +366,12 @@ class Tensor:
 
     def __index__(self) -> NoReturn:
         raise self._no_number("int")
+
+    def item(self, *index: int) -> NoReturn:
+        raise self._no_number("number")
+
+    def tolist(self) -> NoReturn:
+        raise self._no_number("list")
 
     def _no_number(self, kind: str) -> TypeError:
         return TypeError(

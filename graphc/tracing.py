@@ -20,7 +20,7 @@ import numpy as np
 import graphc.functions  # noqa: F401  fills the registry, from which tensors take operators
 from graphc.ir.build import ops
 from graphc.ir.diagnostics import BoundaryError, GraphError
-from graphc.ir.graph import Node, topological, with_operands
+from graphc.ir.graph import Node, fresh_name, substituted, topological
 from graphc.ir.location import provenance
 from graphc.ir.ops import source
 from graphc.ir.types import TensorType, float64, int64
@@ -184,16 +184,8 @@ def _legal(names: Sequence[str]) -> list[str]:
     made: list[str] = []
     for name in names:
         legal = re.sub(r"[^A-Za-z0-9_.]", "_", name)
-        made.append(_fresh(legal if re.match(r"[A-Za-z_]", legal) else f"arg{legal}", made))
+        made.append(fresh_name(legal if re.match(r"[A-Za-z_]", legal) else f"arg{legal}", made))
     return made
-
-
-def _fresh(name: str, taken: Sequence[str] | set[str]) -> str:
-    number, fresh = 0, name
-    while fresh in taken:
-        number += 1
-        fresh = f"{name}_{number}"
-    return fresh
 
 
 def _distinct(inputs: list[Node], roots: list[Node]) -> tuple[list[Node], list[Node]]:
@@ -204,8 +196,6 @@ def _distinct(inputs: list[Node], roots: list[Node]) -> tuple[list[Node], list[N
     if not clashing:
         return inputs, roots
     taken = held | {node.name for node in inputs}
-    mapping = {node: node.renamed(_fresh(node.name, taken)) for node in clashing}
-    for node in order:
-        if node not in mapping:
-            mapping[node] = with_operands(node, tuple(mapping[part] for part in node.operands))
+    mapping = {node: node.renamed(fresh_name(node.name, taken)) for node in clashing}
+    mapping = substituted(roots, mapping)
     return [mapping.get(node, node) for node in inputs], [mapping[root] for root in roots]

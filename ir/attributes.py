@@ -17,6 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from graphc.ir.foreign import ForeignFunction, find
 from graphc.ir.graph import Attrs, Graph
 from graphc.ir.lexer import Lexer, did_you_mean, shortened
 from graphc.ir.op import Op
@@ -148,6 +149,16 @@ class AttributeReader:
             return DTYPES_BY_NAME[lexer.advance()]
         return lexer.fail("expected a value")
 
+    def _foreign(self, name: str, at: int) -> ForeignFunction:
+        function = find(name)
+        if function is None:
+            self._lexer.fail_at(
+                at,
+                f"this process has no function named `{shortened(name)}`",
+                "a graph that calls one can be read only where that was made by gc.call",
+            )
+        return function
+
     def _list(self, depth: int) -> list[Any]:
         lexer = self._lexer
         if depth == _MAX_NESTING:
@@ -219,6 +230,8 @@ class AttributeReader:
         return op.attrs(**given)
 
     def _fitted(self, item: Item, hint: Any, type: TensorType) -> Any:
+        if hint is ForeignFunction and isinstance(item.value, str):
+            return self._foreign(item.value, item.value_at)
         if hint is not ConstantValue:
             return _fitted(item.value, hint)
         if not isinstance(item.value, ContentHash):
@@ -292,6 +305,7 @@ _SPELLED = {
     str: ("a string", "strings"),
     DType: ("a dtype", "dtypes"),
     TensorType: ("a type", "types"),
+    ForeignFunction: ("the name of a function", "names of functions"),
     Graph: ("a graph such as `@body`", "graphs"),
     type(None): ("`none`", "`none`"),
 }

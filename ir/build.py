@@ -21,8 +21,11 @@ from graphc.ir.ops.algebra import (
     kept_shape,
     ones_like,
     ops,
+    positions_along,
     reshape,
+    resized,
     scalar,
+    slice_along,
     sum_to,
     zeros_like,
 )
@@ -39,8 +42,11 @@ __all__ = [
     "kept_shape",
     "ones_like",
     "ops",
+    "positions_along",
     "reshape",
+    "resized",
     "scalar",
+    "slice_along",
     "sum_to",
     "zeros_like",
 ]

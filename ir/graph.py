@@ -8,7 +8,7 @@ so an ill-typed node cannot exist; no function here recurses, so depth is bounde
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
@@ -217,6 +217,19 @@ def unique_names(graph: Graph) -> dict[Node, str]:
     return names
 
 
+def fresh_name(name: str, taken: Container[str]) -> str:
+    """`name`, or if that is taken the first free of `name_1`, `name_2`, ...
+
+    >>> fresh_name("x", {"x", "x_1"})
+    'x_2'
+    """
+    fresh, number = name, 0
+    while fresh in taken:
+        number += 1
+        fresh = f"{name}_{number}"
+    return fresh
+
+
 def _unplaced(wanted: Iterable[Node], placed: set[Node]) -> list[Node]:
     """`wanted` and what they depend on, as far as not `placed`; marks them placed."""
     found = []
@@ -280,6 +293,15 @@ def rewrite(graph: Graph, visit: Callable[[Node, tuple[Node, ...]], Node]) -> Gr
         if node not in mapping:
             mapping[node] = visit(node, tuple(mapping[operand] for operand in node.operands))
     return graph.with_roots(mapping)
+
+
+def substituted(roots: Iterable[Node], replaced: Mapping[Node, Node]) -> dict[Node, Node]:
+    """What `roots` and all they need become when nodes are `replaced` by others of their types."""
+    mapping = dict(replaced)
+    for node in topological(roots, replaced):
+        if node not in mapping:
+            mapping[node] = with_operands(node, tuple(mapping[part] for part in node.operands))
+    return mapping
 
 
 def with_operands(node: Node, operands: tuple[Node, ...]) -> Node:

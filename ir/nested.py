@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
 
-from graphc.ir.graph import Attrs, Graph, Node, rewrite, with_operands
+from graphc.ir.graph import Attrs, Graph, Node, rewrite, substituted, with_operands
 
 
 def nested_graphs(attrs: Attrs) -> dict[str, Graph]:
@@ -76,11 +76,19 @@ def _with_inner(graph: Graph, done: dict[int, Graph]) -> Graph:
     return rewrite(graph, visit)
 
 
+def body_of(node: Node) -> Graph:
+    """The graph that a node runs: its attribute `body`."""
+    body: Graph = vars(node.attrs)["body"]
+    return body
+
+
+def taken_by(graph: Graph) -> tuple[Node, ...]:
+    """What a nested graph takes, in the order of its node's operands."""
+    return graph.params + graph.inputs
+
+
 def splice(graph: Graph, operands: Sequence[Node]) -> list[Node]:
     """The nodes of a nested graph written out around `operands`, which take the place of its
     inputs: its outputs. A graph with updates cannot be written out."""
-    mapping: dict[Node, Node] = dict(zip(graph.inputs, operands, strict=True))
-    for node in graph.nodes:
-        if node not in mapping:
-            mapping[node] = with_operands(node, tuple(mapping[o] for o in node.operands))
+    mapping = substituted(graph.outputs, dict(zip(graph.inputs, operands, strict=True)))
     return [mapping[output] for output in graph.outputs]

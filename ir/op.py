@@ -126,6 +126,12 @@ Routine = Callable[..., None]
 """routine(b, attrs, *arrays): the loops that compute a result, written with a `RoutineBuilder`."""
 
 
+def item_index(node: Node) -> int:
+    """Which of its operand's results an item is."""
+    index: int = vars(node.attrs)["index"]
+    return index
+
+
 @dataclass(frozen=True)
 class Sample:
     """Operands (and attributes) on which an op is tested, at every shape and dtype it takes.
@@ -156,7 +162,8 @@ class Op:
     add, about 10: an exp). `ulp` is how far compiled code may be from the reference, counted in the
     last place of each element, or with `normwise` of the largest. `analytic`
     says that the reference also takes complex numbers, so that its derivative can be had by a
-    complex step.
+    complex step. `presumed` are the operands that must be what `doc` says (a table that ascends,
+    factors of another operand): nothing is promised of the result for others.
 
     An elementwise op gives `lower(b, *values)` (with its attributes as keywords, if it has any);
     a reduction its `monoid`; a layout op `access(node)`: per operand the map from an output index
@@ -167,7 +174,12 @@ class Op:
     is known at compile time gives its `value(attrs)` (constant) or the axis along which it counts,
     `position(attrs)` (iota). A routine is a program of loops of its own,
     `routine(b, attrs, *arrays)`, on its operands, results and `scratch(node)` arrays. An op with
-    several results has a `TupleType`; its derivative rules are `OfResults`.
+    several results has a `TupleType`; its derivative rules are `OfResults`. An op that computes
+    with indices says in `indexed(node)` which operands they are and the size of the axis that each
+    counts along; those of a layout op are in its maps.
+
+    A `foreign` op is about a function from outside: it wants its operands without gaps, may fail,
+    and is never run while a program is compiled.
 
     `batch(node, operands, batched)` does the op's work for a whole batch; an op without it, unless
     it is a source, cannot be vectorised.
@@ -189,6 +201,7 @@ class Op:
     analytic: bool = False
     ulp: float = 0.0
     normwise: bool = False
+    presumed: tuple[int, ...] = ()
     numpy: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
     sample_dtypes: tuple[DType, ...] = ()
@@ -202,6 +215,7 @@ class Op:
     routine: Routine | None = None
     scratch: Callable[[Node], tuple[TensorType, ...]] | None = None
     indexed: Callable[[Node], tuple[tuple[int, int], ...]] | None = None
+    foreign: bool = False
     # What the batch pass reads.
     batch: Batch | None = None
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.ir.foreign import ForeignFunction
 from graphc.ir.graph import Attrs, Graph, Node, unique_names
 from graphc.ir.location import Location, Origin
 from graphc.ir.nested import all_graphs
@@ -99,6 +100,11 @@ def value_names(graph: Graph) -> dict[Node, str]:
 
 def graph_constants(graph: Graph) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays that the text names by content hash, to be handed to `parse_graph`."""
+    return {value.digest: value.array for value in named_constants(graph)}
+
+
+def named_constants(graph: Graph) -> list[ConstantValue]:
+    """The constants that the text names by content hash, in reading order."""
     values = [
         value
         for each in all_graphs(graph)
@@ -106,7 +112,7 @@ def graph_constants(graph: Graph) -> dict[str, np.ndarray[Any, Any]]:
         for field in fields(node.attrs)
         if isinstance(value := getattr(node.attrs, field.name), ConstantValue)
     ]
-    return {value.digest: value.array for value in values if not _is_inline(value)}
+    return [value for value in values if not _is_inline(value)]
 
 
 def value_name(name: str) -> str:
@@ -144,6 +150,8 @@ def attribute_value(value: Any) -> str:
         return f"[{', '.join(map(attribute_value, value))}]"
     if isinstance(value, Graph):
         return graph_name(value.name)
+    if isinstance(value, ForeignFunction):
+        return json.dumps(value.name)
     if isinstance(value, ConstantValue):
         return _nested(value.array) if _is_inline(value) else f"#{value.digest}"
     if isinstance(value, bool | np.bool_):

@@ -103,6 +103,10 @@ class RoutineBuilder(Protocol):
     ) -> None:
         """Run a nested graph once: it reads `inputs`, updates `params`, writes `outputs`."""
 
+    def call(self, where: ArrayView, *arrays: ArrayView) -> None:
+        """Call a function from outside on the addresses of arrays, all of them without gaps.
+        `where` says where it is; if it fails, the step ends here."""
+
     def lanes(self, start: Index, stop: Index, dtype: DType, body: Callable[[Index], None]) -> None:
         """Run `body(i)` for each i from `start` up to `stop`, several at once: `i` stands for
         neighbours, `x[.., i]` for as many numbers. The rounds must not depend on each other, and

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from graphc.runtime.artifact import Argument, Manifest, Structure
 from graphc.runtime.buffers import address_range
+from graphc.runtime.callback import RAISED, take_raised
 from graphc.runtime.errors import (
     AlignmentError,
     ArgumentCountError,
@@ -77,6 +78,8 @@ class Binder:
 
     def fail(self, status: int, *inputs: Any) -> NoReturn:
         """Raise what a non-zero status of the kernels means."""
+        if status == RAISED:
+            raise take_raised()
         guards = self.manifest.guards
         if not 0 < status <= len(guards):
             raise InternalCallError(

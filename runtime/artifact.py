@@ -6,7 +6,7 @@ exists is consistent; one read from JSON has been checked as strictly as one tha
 
 The kernels object defines `i32 @symbol(ptr buffers, ptr workspace)`, where `buffers` points to the
 addresses of inputs, params, constants and outputs, in that order. It returns 0, or k > 0 when
-`guards[k - 1]` failed, in which case it has written nothing.
+`guards[k - 1]` failed, in which case it has written nothing, or what an external returned.
 """
 
 from __future__ import annotations
@@ -207,7 +207,9 @@ class Manifest:
 
     `updates` names the params that a call changes. `work_nanoseconds` estimates the time of one
     call: the interpreter lock is released for long ones. `kernels` is the source map, one record
-    a kernel. `files` is filled in when the artifact is saved.
+    a kernel. `externals` names the functions of the compiling process that a call calls, whose
+    addresses are among the constants: such code is for that process alone. `files` is filled in
+    when the artifact is saved.
     """
 
     name: str
@@ -224,6 +226,7 @@ class Manifest:
     workspace_align: int = 64
     work_nanoseconds: int = 0
     kernels: tuple[dict[str, Any], ...] = ()
+    externals: tuple[str, ...] = ()
     graphc_version: str = ""
     python: PythonRecord = field(default_factory=PythonRecord.current)
     files: tuple[FileRecord, ...] = ()

@@ -289,6 +289,47 @@ class NonFiniteError(CallError, FloatingPointError):
     title = "not finite"
 
 
+class CallbackResultError(CallError, ValueError):
+    """A Python function given to `gc.call` that returned other results than declared. No parameter
+    has been changed, but `out=` arrays may have been written to.
+
+    Example:
+        x = gc.input("x", 3)
+        y = gc.call(lambda x: x.sum(), x, like=x)
+        step = gc.compile([x], y)
+        step(np.zeros(3, "float32"))
+
+    Fix:
+        y = gc.call(lambda x: x.sum(), x, shape=())
+        step = gc.compile([x], y)
+        step(np.zeros(3, "float32"))
+    """
+
+    code = "GC116"
+    title = "wrong result of a called function"
+
+
+class ReentryError(CallError, RuntimeError):
+    """A step that was called by a function which it calls itself, by `gc.call`: it works in one
+    piece of memory, and cannot begin again before it has ended.
+
+    Example:
+        x = gc.input("x", 3)
+        y = gc.call(lambda x: step(x), x, like=x)
+        step = gc.compile([x], y)
+        step(np.zeros(3, "float32"))
+
+    Fix:
+        double = gc.compile([x], 2 * x)
+        y = gc.call(lambda x: double(x), x, like=x)
+        step = gc.compile([x], y)
+        step(np.zeros(3, "float32"))
+    """
+
+    code = "GC117"
+    title = "called while it runs"
+
+
 class InternalCallError(CallError):
     """The native entry and its Python half disagree: a defect in graphc, not in a program. No
     program should get to see it; please report one that does.

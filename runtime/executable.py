@@ -17,8 +17,9 @@ from graphc.runtime import package
 from graphc.runtime.arguments import Binder
 from graphc.runtime.artifact import Argument, Artifact, Manifest
 from graphc.runtime.buffers import ParameterStorage, aligned_copy
-from graphc.runtime.control import Control, make_builtin, make_control
-from graphc.runtime.errors import StorageError
+from graphc.runtime.callback import guarded
+from graphc.runtime.control import make_builtin, make_control
+from graphc.runtime.errors import ArtifactError, StorageError
 from graphc.runtime.loader import LoadedCode
 
 
@@ -36,7 +37,7 @@ class Executable:
 
     # An instance attribute, found through the slot's descriptor: `step(x)` calls the native
     # function itself, where a method defined here would put a Python frame in between.
-    __slots__ = ("__call__", "__weakref__", "artifact", "constants", "params")
+    __slots__ = ("__call__", "__weakref__", "_lock", "artifact", "constants", "params")
 
     __call__: Callable[..., Any]
 
@@ -45,14 +46,21 @@ class Executable:
         artifact: Artifact,
         params: Mapping[str, ParameterStorage],
         constants: Sequence[NDArray[Any]] = (),
+        externals: Sequence[object] = (),
     ) -> None:
         """Load the code and bind it to its state.
 
         `params` has a storage for each of the manifest's params (others are ignored) and
-        `constants` an array for each of its constants. Raises `StorageError` where one does not
+        `constants` an array for each of its constants; `externals` are kept for the addresses that
+        are among them. Raises `StorageError` where one does not
         fit and `ArtifactError` where the code is not for this machine.
         """
         manifest = artifact.manifest
+        if len(externals) != len(manifest.externals):
+            raise ArtifactError(
+                f"{manifest.name} calls {', '.join(manifest.externals)}, which is not here",
+                help="compile the program in the process that is to run it",
+            )
         self.artifact = artifact
         self.params = {
             param.name: _fitting_storage(manifest, param, params) for param in manifest.params
@@ -67,7 +75,12 @@ class Executable:
             binder.normalise,
             binder.fail,
         )
+        control.owned += externals
+        self._lock = control.lock
         self.__call__ = make_builtin(control, manifest.name, _documentation(manifest))
+        if manifest.externals:
+            updated = [self.params[name].value for name in manifest.updates]
+            self.__call__ = guarded(self.__call__, manifest.name, updated)
 
     @property
     def manifest(self) -> Manifest:
@@ -87,8 +100,7 @@ class Executable:
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Copies of all params, taken between two calls of this executable."""
-        control: Control = self.__call__.__self__  # type: ignore[attr-defined]
-        with control.lock:
+        with self._lock:
             return {name: storage.value.copy() for name, storage in self.params.items()}
 
     def save(self, folder: str | PathLike[str]) -> None:

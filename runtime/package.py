@@ -38,8 +38,15 @@ def save(
 ) -> None:
     """Write an artifact and its state to a folder, replacing an artifact that is there.
 
-    Raises `ArtifactError` where the folder holds anything else.
+    Raises `ArtifactError` where the folder holds anything else, and for code that calls functions
+    of this process.
     """
+    if called := ", ".join(artifact.manifest.externals):
+        raise ArtifactError(
+            f"{artifact.manifest.name} calls functions of this process, and cannot be saved: "
+            f"{called}",
+            help="save a program without gc.call, and call the functions around it",
+        )
     target = Path(folder).absolute()
     _refuse_foreign(target)
     contents = {

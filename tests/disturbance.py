@@ -47,7 +47,9 @@ def disturbed(
         value: Any = apply(node, operands)
         if node.op.family in ROUNDED:
             value = (
-                tuple(moved(part, type_.dtype, rng) for part, type_ in zip(value, types, strict=True))
+                tuple(
+                    moved(part, type_.dtype, rng) for part, type_ in zip(value, types, strict=True)
+                )
                 if isinstance(node.type, TupleType)
                 else moved(value, node.dtype, rng)
             )

@@ -15,7 +15,7 @@ import numpy as np
 
 from graphc.codegen.pipeline import run_passes
 from graphc.ir.diff import diff_graphs
-from graphc.ir.graph import Graph, Node, topological
+from graphc.ir.graph import Graph, Node
 from graphc.ir.interpreter import evaluate
 from graphc.ir.nested import everywhere, inside
 from graphc.ir.op import Array

@@ -28,7 +28,7 @@ MOST_ROUNDS = 4
 
 
 def scan_body(growth: Growth) -> Built:
-    carries = _chosen(growth, growth.nodes, 2)
+    carries = _chosen(growth, growth.nodes, 2) or [growth.nodes[0]]
     slices = _chosen(growth, [n for n in growth.nodes if n.type.rank > 0], 2)
     lengths = {node.shape[0] for node in slices if node.shape[0] <= MOST_ROUNDS}
     length = min(lengths, default=growth.integer(MOST_ROUNDS))

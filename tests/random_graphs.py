@@ -143,7 +143,7 @@ class Growth:
         op = self.one_of(DRAWN)
         if op.attrs in BODIES:
             node = self.with_body(op)
-        elif self.chance(3):
+        elif op.presumed or self.chance(3):
             node = self.from_sample(op)
         else:
             node = self.freely(op)
@@ -245,7 +245,10 @@ class Growth:
         arrays = sample.arrays(self.rng, dtype)
         if max((array.size for array in arrays), default=0) > LARGEST_SIZE:
             return None
-        operands = [self.operand_like(array) for array in arrays]
+        operands = [
+            constant(array) if i in op.presumed else self.operand_like(array)
+            for i, array in enumerate(arrays)
+        ]
         try:
             return op(*operands, **sample.attrs)
         except GraphError:
@@ -279,9 +282,7 @@ def numbers(operands: Sequence[Node], nodes: Sequence[Node]) -> st.SearchStrateg
     axes = st.sets(st.integers(0, max(rank - 1, 0)), max_size=rank).map(lambda s: tuple(sorted(s)))
     small = st.lists(st.integers(0, 2), min_size=rank, max_size=rank).map(tuple)
     shapes = sorted({node.shape for node in nodes} | {shape, (1, *shape), (operands[0].type.size,)})
-    return st.one_of(
-        axes, st.permutations(range(rank)).map(tuple), small, st.sampled_from(shapes)
-    )
+    return st.one_of(axes, st.permutations(range(rank)).map(tuple), small, st.sampled_from(shapes))
 
 
 @st.composite

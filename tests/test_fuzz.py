@@ -1,24 +1,85 @@
 """Random graphs of every op: interpreter, text form, passes, compiled code and derivatives.
 
-`python -m tests.fuzz` checks as many more as you like.
+`python -m tests.fuzz` checks as many more as you like. The rest is about the fuzzer itself.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, seed, settings
 
-from graphc.ir.op import Op
-from tests.fuzz import Report, checked_apart, run
-from tests.random_graphs import DRAWN
+from graphc.ir.nested import all_graphs
+from graphc.ir.parser import parse_graph
+from graphc.ir.printer import graph_constants, print_graph
+from tests import fuzz
+from tests.random_graphs import DRAWN, Case, cases
 
 RUNS, GRAPHS = 8, 25
 
 
-@pytest.mark.parametrize("seed", range(RUNS))
-def test_random_graphs(seed: int) -> None:
-    report = run(seed, GRAPHS)
+@pytest.mark.parametrize("number", range(RUNS))
+def test_random_graphs(number: int) -> None:
+    report = fuzz.run(number, GRAPHS)
     assert report.failure is None, f"{report.failure.text}\n{report.failure.message}"
     assert report.passed == GRAPHS
     assert report.loaded == 0
+
+
+def drawn_cases(count: int) -> list[Case]:
+    found: list[Case] = []
+
+    @seed(0)
+    @settings(max_examples=count, database=None, deadline=None, phases=[fuzz.Phase.generate],
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(cases())
+    def collect(case: Case) -> None:
+        found.append(case)
+
+    collect()
+    return found
+
+
+def test_almost_every_op_and_dtype_is_drawn() -> None:
+    made = drawn_cases(250)
+    nodes = [n for case in made for graph in all_graphs(case.graph) for n in graph.nodes]
+    counts = Counter(node.op for node in nodes)
+    missing = [op.name for op in DRAWN if not counts[op]]
+    assert len(missing) < 0.15 * len(DRAWN), missing
+    assert len({node.dtype for node in nodes}) >= 13
+    assert sum(len(case.graph.updates) > 0 for case in made) > 25
+    assert sum(case.derivatives is not None for case in made) > 50
+
+
+def test_a_failure_is_made_small_and_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse_vectors_of_17(case: Case) -> None:
+        assert not any(node.type.shape == (17,) for node in case.graph.nodes), "a 17"
+
+    monkeypatch.setattr(fuzz, "check", refuse_vectors_of_17)
+    one, same = fuzz.run(3, 60), fuzz.run(3, 60)
+    assert one.failure is not None
+    assert one.failure == same.failure
+    assert "a 17" in one.failure.message
+    assert len(parse_graph(one.failure.text, {}).nodes) <= 3
+
+
+def test_a_graph_that_kills_its_process_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    (case,) = drawn_cases(1)
+    fuzz.checked_apart(case)
+    monkeypatch.setattr(fuzz, "check", lambda case: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(AssertionError, match="killed by signal 9"):
+        fuzz.checked_apart(case)
+
+
+def test_values_fit_their_inputs() -> None:
+    for case in drawn_cases(30):
+        for node in case.graph.boundary:
+            array = case.arrays[node.name]
+            assert (array.dtype, array.shape) == (node.dtype.numpy, node.shape)
+            assert np.asarray(array).flags.c_contiguous or array.ndim < 2
+        text = print_graph(case.graph)
+        assert parse_graph(text, graph_constants(case.graph)) == case.graph

@@ -159,9 +159,7 @@ class TestSequential:
         angle, radius = rng.uniform(0, 2 * np.pi, 1000), 1 + labels + rng.normal(0, 0.1, 1000)
         points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).astype("float32")
         model = gc.nn.Sequential(gc.nn.Dense(16, gc.nn.sigmoid), gc.nn.Dense(2, gc.nn.softmax))
-        model.compile(
-            gc.optim.Adam(0.03), gc.nn.sparse_categorical_cross_entropy, [gc.nn.accuracy]
-        )
+        model.compile(gc.optim.Adam(0.03), gc.nn.sparse_categorical_cross_entropy, [gc.nn.accuracy])
         held_out = points[800:], labels[800:]
         history = model.fit(
             points[:800], labels[:800], epochs=60, batch_size=32, validation_data=held_out

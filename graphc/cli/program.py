@@ -32,7 +32,7 @@ def find_graph(program: str, constants: str | None = None) -> Graph:
     there or fails, and a name that is not in it.
     """
     if program == "demo":
-        return declare(1, 1).train.compilation.graphs["adjoint"]
+        return declare(1, 1).train.program.graph
     if program.endswith(".gir"):
         return _from_text(Path(program), constants)
     path, name = _split(program)
@@ -100,7 +100,7 @@ def _graphs(names: dict[str, Any]) -> Iterator[tuple[str, Graph]]:
         if isinstance(value, Graph):
             yield name, value
         elif isinstance(value, Step):
-            yield name, value.compilation.graphs["adjoint"]
+            yield name, value.program.graph
 
 
 def _chosen(path: Path, name: str, graphs: dict[str, Graph]) -> Graph:

@@ -70,8 +70,11 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
 
 
 @public
-def astype(x: TensorLike, dtype: object) -> Tensor:
-    """The same numbers in another dtype; a tensor that has it already is returned as it is."""
+def astype(x: TensorLike, dtype: object, *, copy: bool = True) -> Tensor:
+    """The same numbers in another dtype; a tensor that has it already is returned as it is.
+
+    `copy` is taken because NumPy takes it; a tensor is never changed.
+    """
     return Tensor(cast(as_node(x), as_dtype(dtype)))
 
 
@@ -94,13 +97,23 @@ def clip(
         raise TypeError("clip takes a bound as a_min or as min, a_max or max, not as both")
     lower, upper = a_min if min is None else min, a_max if max is None else max
     bounds = [bound for bound in (lower, upper) if bound is not None]
-    first, *others = (Expression(node) for node in common([a, *bounds]))
+    first, *others = (
+        Expression(node) for node in common([a, *(_representable(bound, a) for bound in bounds)])
+    )
     result = first
     if lower is not None:
         result = _bounded(result, others[0], result.ge(others[0]))
     if upper is not None:
         result = _bounded(result, others[-1], result.le(others[-1]))
     return Tensor(broadcast(result.node, _together(first, *others)))
+
+
+def _representable(bound: TensorLike, a: TensorLike) -> TensorLike:
+    """A bound beyond all integers of the dtype of `a` is none: its smallest or largest one."""
+    if type(bound) is not int or not isinstance(a, Tensor) or not a.dtype.is_integer:
+        return bound
+    info = np.iinfo(a.dtype.numpy)
+    return int(min(max(bound, info.min), info.max))
 
 
 def _bounded(x: Expression, bound: Expression, within: Expression) -> Expression:

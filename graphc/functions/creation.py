@@ -47,22 +47,33 @@ def full(shape: int | Sequence[int], fill_value: TensorLike, dtype: object = Non
 
 
 @public
-def zeros_like(a: TensorLike, dtype: object = None) -> Tensor:
-    """Zeros of the shape of `a`, and of its dtype unless one is given."""
-    return full_like(a, 0, dtype)
+def zeros_like(
+    a: TensorLike, dtype: object = None, *, shape: int | Sequence[int] | None = None
+) -> Tensor:
+    """Zeros of the shape and the dtype of `a`, unless others are given."""
+    return full_like(a, 0, dtype, shape=shape)
 
 
 @public
-def ones_like(a: TensorLike, dtype: object = None) -> Tensor:
-    """Ones of the shape of `a`, and of its dtype unless one is given."""
-    return full_like(a, 1, dtype)
+def ones_like(
+    a: TensorLike, dtype: object = None, *, shape: int | Sequence[int] | None = None
+) -> Tensor:
+    """Ones of the shape and the dtype of `a`, unless others are given."""
+    return full_like(a, 1, dtype, shape=shape)
 
 
 @public
-def full_like(a: TensorLike, fill_value: TensorLike, dtype: object = None) -> Tensor:
-    """`fill_value` in the shape of `a`, and in its dtype unless one is given."""
+def full_like(
+    a: TensorLike,
+    fill_value: TensorLike,
+    dtype: object = None,
+    *,
+    shape: int | Sequence[int] | None = None,
+) -> Tensor:
+    """`fill_value` in the shape and the dtype of `a`, unless others are given."""
     tensor = as_tensor(a)
-    return full(tensor.shape, fill_value, tensor.dtype if dtype is None else dtype)
+    sizes = tensor.shape if shape is None else shape
+    return full(sizes, fill_value, tensor.dtype if dtype is None else dtype)
 
 
 @public
@@ -72,9 +83,11 @@ def empty(shape: int | Sequence[int], dtype: object = float32) -> Tensor:
 
 
 @public
-def empty_like(prototype: TensorLike, dtype: object = None) -> Tensor:
+def empty_like(
+    prototype: TensorLike, dtype: object = None, *, shape: int | Sequence[int] | None = None
+) -> Tensor:
     """Zeros of the shape of `prototype`; see `empty`."""
-    return zeros_like(prototype, dtype)
+    return zeros_like(prototype, dtype, shape=shape)
 
 
 @public

@@ -17,7 +17,18 @@ from graphc.functions.joining import concatenate
 from graphc.functions.reductions import as_floats, reversed_order
 from graphc.functions.refusal import refused
 from graphc.functions.widening import rounded_once
-from graphc.ir.build import Expression, broadcast, cast, full, ops, reshape, scalar
+from graphc.ir.build import (
+    Expression,
+    broadcast,
+    cast,
+    full,
+    ops,
+    positions_along,
+    reshape,
+    resized,
+    scalar,
+    slice_along,
+)
 from graphc.ir.diagnostics import AttributeValueError
 from graphc.ir.graph import Node
 from graphc.ir.types import DType, int64, uint64
@@ -153,8 +164,7 @@ def _summed(node: Node, axis: int) -> Node:
 def _multiplied(node: Node, axis: int) -> Node:
     """y[t] = x[t] y[t-1] + 0, where the zero is the one that changes no sign."""
     zero = scalar(-0.0 if node.dtype.is_float else 0, node.dtype)
-    unit = tuple(size if place == axis else 1 for place, size in enumerate(node.shape))
-    is_first = ops.eq(ops.iota(shape=unit, axis=axis, dtype=int64), scalar(0, int64))
+    is_first = ops.eq(positions_along(node.shape, axis, int64), scalar(0, int64))
     first = ops.where(broadcast(is_first, node.shape), node, zero)
     return ops.recurrence(node, first, axis=axis)
 
@@ -162,10 +172,9 @@ def _multiplied(node: Node, axis: int) -> Node:
 def _previous(node: Node, axis: int) -> Node:
     """Along an axis the element before each; the first stays."""
     count = node.shape[axis]
-    rest = tuple(max(size - (place == axis), 0) for place, size in enumerate(node.shape))
-    unit = (*node.shape[:axis], min(count, 1), *node.shape[axis + 1 :])
-    start, step = (0,) * len(rest), (1,) * len(rest)
-    parts = [ops.slice(node, start=start, step=step, shape=shape) for shape in (unit, rest)]
+    if not count:
+        return node
+    parts = (slice_along(node, axis, 0, 1), slice_along(node, axis, 0, count - 1))
     return ops.concatenate(*parts, axis=axis)
 
 
@@ -199,5 +208,5 @@ def _only_axis(name: str, x: TensorLike, axis: int | None) -> int:
 def _with_initial(result: Tensor, axis: int, initial: int, is_wanted: bool) -> Tensor:
     if not is_wanted:
         return result
-    unit = (*result.shape[:axis], 1, *result.shape[axis + 1 :])
-    return concatenate([Tensor(full(initial, result.dtype, unit)), result], axis)
+    first = full(initial, result.dtype, resized(result.shape, axis, 1))
+    return concatenate([Tensor(first), result], axis)

@@ -7,7 +7,7 @@ triangle: the gradient is 0 in the other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 
 from graphc.functions.joining import concatenate
 from graphc.functions.matrix_arguments import matrices_of
@@ -68,6 +68,10 @@ def cholesky(a: TensorLike, /, *, upper: bool = False) -> Tensor:
     return Tensor(ops.cholesky(node))
 
 
+@overload
+def qr(a: TensorLike, mode: Literal["reduced", "complete"] = "reduced") -> QRResult: ...
+@overload
+def qr(a: TensorLike, mode: Literal["r"]) -> Tensor: ...
 @public(module="linalg")
 def qr(a: TensorLike, mode: str = "reduced") -> QRResult | Tensor:
     """Q with orthonormal columns and the upper triangular R, `a = Q @ R`; signs as NumPy's.
@@ -117,6 +121,21 @@ def eigvalsh(a: TensorLike, UPLO: str = "L") -> Tensor:  # noqa: N803
     return Tensor(items(ops.eigh(_triangle("eigvalsh", a, UPLO)))[0])
 
 
+@overload
+def svd(
+    a: TensorLike,
+    full_matrices: bool = True,
+    compute_uv: Literal[True] = True,
+    hermitian: bool = False,
+) -> SVDResult: ...
+@overload
+def svd(
+    a: TensorLike,
+    full_matrices: bool = True,
+    *,
+    compute_uv: Literal[False],
+    hermitian: bool = False,
+) -> Tensor: ...
 @public(module="linalg")
 def svd(
     a: TensorLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False

@@ -11,7 +11,7 @@ from graphc.functions.axes import axis_of
 from graphc.functions.elementwise import apply
 from graphc.functions.joining import concatenate
 from graphc.functions.refusal import refused
-from graphc.ir.build import ops
+from graphc.ir.build import broadcast, ops, resized
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
 from graphc.ir.types import bool_
 from graphc.promotion import as_tensor
@@ -59,6 +59,5 @@ def _end(end: TensorLike, tensor: Tensor, axis: int) -> Tensor:
     wanted = as_tensor(end)
     if wanted.ndim:
         return wanted
-    shape = (*tensor.shape[:axis], 1, *tensor.shape[axis + 1 :])
     number = wanted.astype(tensor.dtype) if isinstance(end, int | float) else wanted
-    return Tensor(ops.broadcast_to(number.node, shape=shape))
+    return Tensor(broadcast(number.node, resized(tensor.shape, axis, 1)))

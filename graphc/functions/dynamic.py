@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from graphc.functions.axes import shape_of
 from graphc.functions.refusal import refused
-from graphc.ir.build import Expression, broadcast, ops, reshape
+from graphc.ir.build import (
+    Expression,
+    broadcast,
+    ops,
+    positions_along,
+    reshape,
+    resized,
+    slice_along,
+)
 from graphc.ir.diagnostics import AttributeValueError, DTypeError, ShapeError
 from graphc.ir.graph import Node
 from graphc.ir.ops.indexing import wide_index
@@ -42,8 +50,8 @@ def dynamic_slice(
         size = sizes[axis]
         if size == node.shape[axis]:
             continue
-        shape = (*node.shape[:axis], size, *node.shape[axis + 1 :])
-        rows = start + _positions(shape, axis)
+        shape = resized(node.shape, axis, size)
+        rows = start + Expression(positions_along(shape, axis, int64))
         node = ops.take_along_axis(node, broadcast(rows.node, shape), axis=axis)
     return Tensor(node)
 
@@ -72,19 +80,13 @@ def dynamic_update_slice(
         size, whole = new.shape[axis], node.shape[axis]
         if size == whole:
             continue
-        place = _positions(node.shape, axis) - start
+        place = Expression(positions_along(node.shape, axis, int64)) - start
         fits = place.ge(0).logical_and(place.lt(size))
         inside = fits if inside is None else inside.logical_and(fits)
-        shape = (*new.shape[:axis], whole, *new.shape[axis + 1 :])
-        rows = broadcast(place.maximum(0).minimum(size - 1).node, shape)
+        rows = place.maximum(0).minimum(size - 1).node
+        rows = broadcast(rows, resized(new.shape, axis, whole))
         new = ops.take_along_axis(new, rows, axis=axis)
     return Tensor(new if inside is None else ops.where(inside.node, new, node))
-
-
-def _positions(shape: Shape, axis: int) -> Expression:
-    """0, 1, 2, ... along an axis; the other axes have size 1."""
-    unit = tuple(size if place == axis else 1 for place, size in enumerate(shape))
-    return Expression(ops.iota(shape=unit, axis=axis, dtype=int64))
 
 
 def _starts(
@@ -103,9 +105,7 @@ def _starts(
         given = [as_node(start) for start in starts]
     else:
         vector = as_node(starts)
-        given = [
-            ops.slice(vector, start=(i,), step=(1,), shape=(1,)) for i in range(vector.type.size)
-        ]
+        given = [slice_along(vector, 0, i, 1) for i in range(vector.type.size)]
     if len(given) != rank or any(start.type.size != 1 for start in given):
         raise AttributeValueError(f"{name} takes one start for each axis, got {len(given)}")
     found = []

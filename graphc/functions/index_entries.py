@@ -1,6 +1,6 @@
 """The entries of an index: integers, slices, `...`, `None`, integer arrays, masks.
 
-Owns `Entry` and `entries_of`. Imports `ir.diagnostics` and `Tensor`. Invariant: every axis has one
+Owns `Entry`, `entries_of` and `known_positions`. Imports `ir.diagnostics` and `Tensor`. Invariant: every axis has one
 entry; positions that are known lie inside of their axis.
 """
 
@@ -138,16 +138,16 @@ def _entry(part: object, axis: int, node: Node) -> Entry:
             )
         return Entry(axis, rows=part.rows)
     if isinstance(part, np.ndarray):
-        return Entry(axis, rows=_inside(part, axis, node))
+        return Entry(axis, rows=known_positions(part, axis, node))
     try:
         position = operator.index(part)  # type: ignore[arg-type]
     except TypeError:
         raise _refused(f"a {type(part).__name__} cannot be part of an index", node) from None
-    row = _inside(np.asarray(position), axis, node)
+    row = known_positions(np.asarray(position), axis, node)
     return Entry(axis, (int(row), 1, 1), is_dropped=True)
 
 
-def _inside(positions: np.ndarray[Any, Any], axis: int, node: Node) -> Positions:
+def known_positions(positions: np.ndarray[Any, Any], axis: int, node: Node) -> Positions:
     """Known positions counted from 0."""
     size = node.shape[axis]
     outside = (positions < -size) | (positions >= size)

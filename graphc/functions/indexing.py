@@ -6,11 +6,14 @@ declared, but for the values of integer index tensors.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from graphc.functions.arithmetic import clip
 from graphc.functions.axes import axis_of
+from graphc.functions.elementwise import apply
+from graphc.functions.index_entries import known_positions
 from graphc.functions.refusal import refused
 from graphc.functions.selecting import selection_of
 from graphc.ir.build import broadcast, cast, ops, reshape
@@ -126,20 +129,42 @@ def take_along_axis(arr: TensorLike, indices: TensorLike, axis: int = -1) -> Ten
 
 
 @public
-def take(a: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
+def take(
+    a: TensorLike,
+    indices: TensorLike,
+    axis: int | None = None,
+    mode: Literal["raise", "wrap", "clip"] = "raise",
+) -> Tensor:
     """The parts of `a` at `indices` along `axis`; of the flattened tensor without one.
 
-    The axes of `indices` stand in the place of `axis`. A negative index counts from the end.
+    The axes of `indices` stand in the place of `axis`. A negative index counts from the end. With
+    `mode="wrap"` indices go round, with "clip" they end at the first and the last element, also
+    from below. Raises `AttributeValueError` for a known index outside of the axis.
     """
-    node, positions = as_node(a), _integers("take", indices)
+    node = as_node(a)
     if axis is None:
         node, axis = reshape(node, (node.type.size,)), 0
     place = axis_of("take", axis, node)
+    positions = _integers("take", _within(indices, mode, place, node))
     before, after = node.shape[:place], node.shape[place + 1 :]
     column = reshape(positions, (*[1] * len(before), positions.type.size, *[1] * len(after)))
     spread = broadcast(column, (*before, positions.type.size, *after))
     taken = ops.take_along_axis(node, spread, axis=place)
     return Tensor(reshape(taken, (*before, *positions.shape, *after)))
+
+
+def _within(indices: TensorLike, mode: str, axis: int, node: Node) -> TensorLike:
+    """Positions as `mode` has them."""
+    size = node.shape[axis]
+    if mode == "wrap":
+        return apply(ops.remainder, indices, size)
+    if mode == "clip":
+        return clip(indices, 0, size - 1)
+    if mode != "raise":
+        raise AttributeValueError(f"take has modes 'raise', 'wrap' and 'clip', got {mode!r}")
+    if not isinstance(indices, Tensor) and np.asarray(indices).dtype.kind in "iu":
+        return known_positions(np.asarray(indices), axis, node)
+    return indices
 
 
 def _integers(name: str, indices: TensorLike) -> Node:

@@ -22,23 +22,33 @@ if TYPE_CHECKING:
 
 
 @public(also=("concat",))
-def concatenate(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
-    """One after the other along an existing axis; with `axis=None`, all elements in a row."""
-    if not arrays:
-        raise ShapeError("concatenate needs at least one operand")
+def concatenate(
+    arrays: Sequence[TensorLike] | Tensor, axis: int | None = 0, *, dtype: object = None
+) -> Tensor:
+    """One after the other along an existing axis; with `axis=None`, all elements in a row.
+
+    In `dtype`, or in the common one. A tensor stands for its parts along the first axis.
+    """
     tensors = [as_tensor(array) for array in arrays]
+    if not tensors:
+        raise ShapeError("concatenate needs at least one operand")
     if axis is None:
         tensors, axis = [tensor.reshape(-1) for tensor in tensors], 0
-    nodes = common(tensors)
+    nodes = common(tensors if dtype is None else [each.astype(dtype) for each in tensors])
     return Tensor(ops.concatenate(*nodes, axis=axis_of("concatenate", axis, nodes[0])))
 
 
 @public
-def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
-    """One after the other along a new axis, which stands at `axis` in the result."""
-    if not arrays:
-        raise ShapeError("stack needs at least one operand")
+def stack(
+    arrays: Sequence[TensorLike] | Tensor, axis: int = 0, *, dtype: object = None
+) -> Tensor:
+    """One after the other along a new axis, which stands at `axis` in the result.
+
+    In `dtype`, or in the common one. A tensor stands for its parts along the first axis.
+    """
     tensors = [as_tensor(array) for array in arrays]
+    if not tensors:
+        raise ShapeError("stack needs at least one operand")
     for position, tensor in enumerate(tensors):
         if tensor.shape != tensors[0].shape:
             error = ShapeError(
@@ -48,7 +58,7 @@ def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
             )
             raise refused(error, *(each.node for each in tensors))
     place = axis_of("stack", axis, tensors[0].node, extra=1)
-    return concatenate([expand_dims(tensor, place) for tensor in tensors], place)
+    return concatenate([expand_dims(tensor, place) for tensor in tensors], place, dtype=dtype)
 
 
 @public

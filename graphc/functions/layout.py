@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from graphc.functions.axes import axes_of, axis_of, shape_of
 from graphc.functions.refusal import refused
@@ -23,6 +23,9 @@ from graphc.tensor import Tensor
 
 if TYPE_CHECKING:
     from graphc.tensor import Axis, TensorLike
+
+Order = Literal["C", "F"]
+"""Which index moves the fastest when elements are counted: the last or the first."""
 
 
 @public
@@ -45,8 +48,14 @@ def size(a: TensorLike, axis: Axis = None) -> int:
 
 
 @public
-def reshape(a: TensorLike, shape: int | Sequence[int]) -> Tensor:
-    """The same elements in row-major order, in another shape; one size may be -1."""
+def reshape(a: TensorLike, shape: int | Sequence[int], order: Order = "C") -> Tensor:
+    """The same elements in another shape; one size may be -1.
+
+    They are taken and put row by row, or with `order="F"` with the first index the fastest.
+    """
+    if not _is_row_major("reshape", order):
+        reversed_shape = tuple(reversed(shape_of("reshape", shape)))
+        return transpose(reshape(transpose(a), reversed_shape))
     node = as_node(a)
     sizes = list(shape_of("reshape", shape))
     if sizes.count(-1) == 1:
@@ -56,13 +65,22 @@ def reshape(a: TensorLike, shape: int | Sequence[int]) -> Tensor:
 
 
 @public
-def ravel(a: TensorLike) -> Tensor:
-    """All elements in row-major order, along one axis."""
-    node = as_node(a)
+def ravel(a: TensorLike, order: Order = "C") -> Tensor:
+    """All elements along one axis: row by row, or with `order="F"` the first index the fastest."""
+    node = as_node(a if _is_row_major("ravel", order) else transpose(a))
     return Tensor(reshaped(node, (node.type.size,)))
 
 
-@public
+def _is_row_major(name: str, order: str) -> bool:
+    if order not in ("C", "F"):
+        raise AttributeValueError(
+            f"{name} takes elements in order 'C' or 'F', got {order!r}",
+            help="a tensor has no layout in memory that 'A' or 'K' could follow",
+        )
+    return order == "C"
+
+
+@public(also=("permute_dims",))
 def transpose(a: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     """The axes in the order `axes`; reversed without it."""
     node = as_node(a)

@@ -13,7 +13,7 @@ import numpy as np
 from graphc.functions.axes import axis_of
 from graphc.functions.positions import picked
 from graphc.functions.refusal import refused
-from graphc.ir.build import ops
+from graphc.ir.build import ops, resized
 from graphc.ir.diagnostics import AttributeValueError
 from graphc.ir.graph import Node
 from graphc.ir.types import bool_
@@ -84,7 +84,7 @@ def _constant(node: Node, widths: np.ndarray[Any, Any], values: np.ndarray[Any, 
     for axis in range(len(none)):
         for side in (0, 1):
             width = int(widths[axis, side])
-            one = (*none[:axis], width, *none[axis + 1 :])
+            one = resized(none, axis, width)
             low, high = (one, none) if side == 0 else (none, one)
             if width:
                 value = _number(values[axis, side], node)

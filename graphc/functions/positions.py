@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.ir.build import broadcast, constant, ops, reshape
+from graphc.ir.build import broadcast, constant, ops, reshape, resized, slice_along
 from graphc.ir.graph import Node
 
 MOST_RUNS = 16
@@ -51,19 +51,12 @@ def _runs(positions: Positions) -> list[tuple[int, int, int]]:
 
 
 def _sliced(node: Node, axis: int, first: int, step: int, count: int) -> Node:
-    rank = len(node.shape)
-    start = tuple(first if place == axis else 0 for place in range(rank))
     if step == 0:
-        unit = (*node.shape[:axis], 1, *node.shape[axis + 1 :])
-        whole = (*node.shape[:axis], count, *node.shape[axis + 1 :])
-        return broadcast(ops.slice(node, start=start, step=(1,) * rank, shape=unit), whole)
-    steps = tuple(step if place == axis else 1 for place in range(rank))
-    shape = (*node.shape[:axis], count, *node.shape[axis + 1 :])
-    return ops.slice(node, start=start, step=steps, shape=shape)
+        return broadcast(slice_along(node, axis, first, 1), resized(node.shape, axis, count))
+    return slice_along(node, axis, first, count, step)
 
 
 def _looked_up(node: Node, axis: int, positions: Positions) -> Node:
-    unit = [-1 if place == axis else 1 for place in range(len(node.shape))]
-    shape = (*node.shape[:axis], positions.size, *node.shape[axis + 1 :])
-    column = reshape(constant(positions), tuple(np.empty(positions.size).reshape(unit).shape))
-    return ops.take_along_axis(node, broadcast(column, shape), axis=axis)
+    column = reshape(constant(positions), resized((1,) * len(node.shape), axis, positions.size))
+    rows = broadcast(column, resized(node.shape, axis, positions.size))
+    return ops.take_along_axis(node, rows, axis=axis)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphc.closures import Body, legal, result_node, run
 from graphc.ir.build import cast, ops, zeros_like
@@ -74,22 +74,50 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(f)
     @at_user_line
     def region(*args: Any) -> Any:
-        body, (given, _), tensors = _placeholders(f, (args, {}))
-        returned = f(*given)
-        if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
-            raise GradientError(
-                "a function with a custom gradient returns its result and the gradient's function",
-                help="return y, lambda g: ...",
-            )
-        leaves, tree = flatten(returned[0])
-        results = [result_node(leaf, f) for leaf in leaves]
-        rule_of = functools.partial(_rule, body, results, given, returned[1])
-        body.capture(results)
-        graph = body.graph(results)
-        node = ops.region(*tensors, *body.captured, body=graph, rule=rule_of(graph.name))
-        return tree.build([Tensor(each) for each in items(node)])
+        return set_apart(f, args, _with_backward)
 
     return region
+
+
+class Rules(NamedTuple):
+    """A result and how it is differentiated: `backward(*adjoints)`, one for each float of the
+    result, gives an adjoint for each argument; `forward(*tangents)`, one for each float of the
+    arguments, gives the tangents of the result. What is missing is found by differentiation."""
+
+    result: Any
+    backward: Callable[..., Any] | None = None
+    forward: Callable[..., Any] | None = None
+
+
+def _with_backward(returned: Any) -> Rules:
+    if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
+        raise GradientError(
+            "a function with a custom gradient returns its result and the gradient's function",
+            help="return y, lambda g: ...",
+        )
+    return Rules(*returned)
+
+
+def set_apart(
+    f: Callable[..., Any], args: tuple[Any, ...], rules_of: Callable[[Any], Rules]
+) -> Any:
+    """The result of `f(*args)`, differentiated by the rules that are found in what it returns."""
+    body, (given, _), tensors = _placeholders(f, (args, {}))
+    found = rules_of(f(*given))
+    leaves, tree = flatten(found.result)
+    results = [result_node(leaf, f) for leaf in leaves]
+    body.capture(results)
+    graph = body.graph(results)
+    rules = {}
+    if found.backward is not None:
+        adjoints_of = functools.partial(_adjoints, body, given, found.backward)
+        rules["rule"] = _rule(body, results, "gradient", "d_", results, adjoints_of)
+    if found.forward is not None:
+        tangents_of = functools.partial(_tangents, results, body.inputs, found.forward)
+        moving = [*body.inputs, *body.captured]
+        rules["forward"] = _rule(body, results, "tangent", "t_", moving, tangents_of)
+    node = ops.region(*tensors, *body.captured, body=graph, **rules)
+    return tree.build([Tensor(each) for each in items(node)])
 
 
 def _placeholders(
@@ -113,27 +141,50 @@ def _placeholders(
 
 
 def _rule(
-    body: Body, results: list[Node], arguments: Any, backward: Callable[..., Any], name: str
+    body: Body,
+    results: list[Node],
+    what: str,
+    prefix: str,
+    moving: list[Node],
+    outputs_of: Callable[[list[Tensor]], list[Node]],
 ) -> Graph:
-    """The graph from arguments, results and adjoints to the adjoints of the arguments."""
-    rule = Body(f"{name}_gradient")
+    """The graph from arguments, results and what the floats of `moving` move by to what
+    `outputs_of` makes of that."""
+    rule = Body(f"{body.name}_{what}")
     mapping = {
         node: rule.input(inner.name, node.type).node
         for node, inner in [*zip(body.inputs, body.inputs, strict=True), *body.captured.items()]
     }
     for node in results:
         mapping.setdefault(node, rule.input(node.name or "y", node.type).node)
-    adjoints = [
-        rule.input(f"d_{node.name or 'y'}", node.type) for node in results if node.dtype.is_float
-    ]
-    mapping |= {each.node: each.node for each in adjoints}
-    outputs = _adjoints_of(arguments, backward(*adjoints))
-    outputs += [zeros_like(node) for node in body.captured if node.dtype.is_float]
+    by = [rule.input(prefix + (n.name or "y"), n.type) for n in moving if n.dtype.is_float]
+    mapping |= {each.node: each.node for each in by}
+    outputs = outputs_of(by)
     for node in topological(outputs, tuple(mapping)):
         if node not in mapping:
             mapping[node] = with_operands(node, tuple(mapping[o] for o in node.operands))
     names = tuple(f"out{i}" for i in range(len(outputs)))
     return Graph(rule.name, tuple(rule.inputs), (), tuple(mapping[o] for o in outputs), names)
+
+
+def _adjoints(
+    body: Body, arguments: Any, backward: Callable[..., Any], by: list[Tensor]
+) -> list[Node]:
+    """The adjoints of arguments; what is captured gets none."""
+    zeros = [zeros_like(node) for node in body.captured if node.dtype.is_float]
+    return _adjoints_of(arguments, backward(*by)) + zeros
+
+
+def _tangents(
+    results: list[Node], arguments: list[Node], forward: Callable[..., Any], by: list[Tensor]
+) -> list[Node]:
+    """The tangents of results; what is captured is given none."""
+    floats = [node for node in results if node.dtype.is_float]
+    moving = sum(node.dtype.is_float for node in arguments)
+    returned = flatten(forward(*by[:moving]))[0]
+    if len(returned) != len(floats):
+        raise GradientError(f"{len(returned)} tangents for {len(floats)} results that are floats")
+    return [_fitted(leaf, node, "tangent") for leaf, node in zip(returned, floats, strict=True)]
 
 
 def _adjoints_of(arguments: tuple[Any, ...], returned: Any) -> list[Node]:
@@ -151,15 +202,19 @@ def _adjoints_of(arguments: tuple[Any, ...], returned: Any) -> list[Node]:
         if entry is None:
             adjoints += [zeros_like(node) for node in floats]
             continue
-        given = [cast(as_tensor(leaf).node, node.dtype) for leaf, node in _pairs(entry, floats)]
-        for adjoint, node in zip(given, floats, strict=True):
-            if adjoint.shape != node.shape:
-                raise GradientError(
-                    f"the adjoint of {node.name} has shape {list(adjoint.shape)}, but "
-                    f"{node.name} is {node.type}"
-                )
-        adjoints += given
+        adjoints += [_fitted(leaf, node, "adjoint") for leaf, node in _pairs(entry, floats)]
     return adjoints
+
+
+def _fitted(leaf: Any, node: Node, what: str) -> Node:
+    """An adjoint or tangent of a node, in the node's dtype."""
+    found = cast(as_tensor(leaf).node, node.dtype)
+    if found.shape != node.shape:
+        name = node.name or "a result"
+        raise GradientError(
+            f"the {what} of {name} has shape {list(found.shape)}, but {name} is {node.type}"
+        )
+    return found
 
 
 def _pairs(entry: Any, floats: list[Node]) -> list[tuple[Any, Node]]:

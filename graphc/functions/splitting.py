@@ -13,7 +13,7 @@ import numpy as np
 
 from graphc.functions.axes import axis_of, shape_of
 from graphc.functions.refusal import refused
-from graphc.ir.build import ops, reshape
+from graphc.ir.build import ops, reshape, slice_along
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
 from graphc.ir.graph import Node
 from graphc.promotion import as_node
@@ -106,13 +106,4 @@ def _parts(name: str, node: Node, sections: Sections, axis: int) -> list[Tensor]
         marks = [None, *shape_of(name, sections, "positions"), None]
         bounds = [slice(*pair).indices(size) for pair in pairwise(marks)]
         ranges = [(first, max(first, last)) for first, last, _ in bounds]
-    return [Tensor(_part(node, place, first, last)) for first, last in ranges]
-
-
-def _part(node: Node, axis: int, first: int, last: int) -> Node:
-    rank = len(node.shape)
-    start = tuple(first if place == axis else 0 for place in range(rank))
-    shape = (*node.shape[:axis], last - first, *node.shape[axis + 1 :])
-    return (
-        node if shape == node.shape else ops.slice(node, start=start, step=(1,) * rank, shape=shape)
-    )
+    return [Tensor(slice_along(node, place, first, last - first)) for first, last in ranges]

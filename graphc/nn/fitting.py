@@ -161,19 +161,17 @@ class Trainable(ABC):
         return plan.steps[key]
 
     def _make_step(self, kind: str, plan: _Plan, arrays: Sequence[Array]) -> Step:
-        compile_step = importlib.import_module("graphc.compilation").compile
+        compile_step: Callable[..., Step] = importlib.import_module("graphc.compilation").compile
         inputs = [
             input(name, array.shape, DType.of(array.dtype))
             for name, array in zip("xy", arrays, strict=False)
         ]
         predictions = self(inputs[0])
         if kind == "predict":
-            step: Step = compile_step(inputs, predictions, name=kind)
-            return step
+            return compile_step(inputs, predictions, name=kind)
         measured = plan.measured(predictions, inputs[1])
         updates = plan.optimizer.updates(measured[0], self.params) if kind == "train" else None
-        step = compile_step(inputs, measured, updates, name=kind)
-        return step
+        return compile_step(inputs, measured, updates, name=kind)
 
 
 def _parts(*arrays: Array) -> Iterator[tuple[Array, ...]]:

@@ -125,6 +125,28 @@ def reshape(node: Node, shape: Shape) -> Node:
     return node if node.shape == shape else ops.reshape(node, shape=shape)
 
 
+def resized(shape: Shape, axis: int, size: int) -> Shape:
+    """`shape` with another size of one axis."""
+    return (*shape[:axis], size, *shape[axis + 1 :])
+
+
+def slice_along(node: Node, axis: int, start: int, size: int, step: int = 1) -> Node:
+    """`size` elements of one axis, from `start` on in steps; the node itself if these are all."""
+    shape = resized(node.shape, axis, size)
+    if shape == node.shape and step == 1:
+        return node
+    unmoved, single = (0,) * len(shape), (1,) * len(shape)
+    return ops.slice(
+        node, start=resized(unmoved, axis, start), step=resized(single, axis, step), shape=shape
+    )
+
+
+def positions_along(shape: Shape, axis: int, dtype: DType) -> Node:
+    """0, 1, 2, ... along one axis of a shape; the other axes have size 1."""
+    unit = resized((1,) * len(shape), axis, shape[axis])
+    return ops.iota(shape=unit, axis=axis, dtype=dtype)
+
+
 def cast(node: Node, dtype: DType) -> Node:
     """`cast`, or the node itself when it has that dtype."""
     return node if node.dtype == dtype else ops.cast(node, dtype=dtype)

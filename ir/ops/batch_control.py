@@ -88,13 +88,18 @@ def batch_region(node: Node, operands: Sequence[Node], batched: Batched) -> Node
     """A region of stacks. With a rule of its own, every operand is one."""
     attrs: Any = node.attrs
     size = batch_size(operands, batched)
-    if attrs.rule is None:
+    rules = {"rule": attrs.rule, "forward": attrs.forward}
+    if not any(rules.values()):
         return node.op(
             *operands, body=batched_graph(attrs.body, _apart(attrs.body.inputs, batched), size)
         )
     stacks = [repeated(x, each, size) for x, each in zip(operands, batched, strict=True)]
     body = batched_graph(attrs.body, {*attrs.body.inputs}, size)
-    return node.op(*stacks, body=body, rule=batched_graph(attrs.rule, {*attrs.rule.inputs}, size))
+    wider = {
+        name: None if rule is None else batched_graph(rule, {*rule.inputs}, size)
+        for name, rule in rules.items()
+    }
+    return node.op(*stacks, body=body, **wider)
 
 
 def batched_graph(graph: Graph, apart: Collection[Node], size: int) -> Graph:

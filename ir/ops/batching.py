@@ -38,6 +38,12 @@ def repeated(operand: Node, batched: bool, size: int) -> Node:
     return operand if batched else broadcast(operand, (size, *operand.shape))
 
 
+def stacked(operands: Sequence[Node], batched: Batched) -> list[Node]:
+    """All operands with a batch axis."""
+    size = batch_size(operands, batched)
+    return [repeated(x, each, size) for x, each in zip(operands, batched, strict=True)]
+
+
 def shifted(axes: Sequence[int]) -> tuple[int, ...]:
     """Axes of one example, counted where the batch stands before them."""
     return tuple(axis + 1 for axis in axes)
@@ -50,13 +56,16 @@ def batch_elementwise(node: Node, operands: Sequence[Node], batched: Batched) ->
     return node.op.build(aligned, node.attrs)
 
 
+def batch_stacked(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
+    """For ops that take any axes before those they work on, equal for all operands."""
+    return node.op.build(stacked(operands, batched), node.attrs)
+
+
 def batch_along_axis(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
     """For ops whose operands have equal ranks and whose attribute `axis` counts from the front:
     the axis moves up by one, and an operand that is the same for all examples is repeated."""
-    size = batch_size(operands, batched)
-    stacks = [repeated(x, each, size) for x, each in zip(operands, batched, strict=True)]
     attrs: Any = node.attrs
-    return node.op.build(stacks, replace(attrs, axis=attrs.axis + 1))
+    return node.op.build(stacked(operands, batched), replace(attrs, axis=attrs.axis + 1))
 
 
 def batch_reduction(one_or_all: bool) -> Batch:

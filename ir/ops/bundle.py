@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from graphc.ir.diagnostics import AttributeValueError, DTypeError
 from graphc.ir.graph import Attrs, Node
-from graphc.ir.op import NO_GRADIENT, Array, Family, OfResults, Op, Sample
-from graphc.ir.ops.batching import batch_size, repeated
+from graphc.ir.op import NO_GRADIENT, Array, Family, OfResults, Op, Sample, item_index
+from graphc.ir.ops.batching import batch_stacked
 from graphc.ir.ops.registry import register
 from graphc.ir.ops.samples import draw
 from graphc.ir.routine import ArrayView, RoutineBuilder
@@ -40,7 +40,7 @@ def _item_reference(results: tuple[Array, ...], index: int) -> Array:
 
 def _item_batch(node: Node, operands: Sequence[Node], batched: Sequence[bool]) -> Node:
     (results,) = operands
-    index: int = vars(node.attrs)["index"]
+    index = item_index(node)
     return results.operands[index] if results.op is pack else item(results, index=index)
 
 
@@ -68,11 +68,6 @@ def _pack(b: RoutineBuilder, attrs: Attrs, *arrays: ArrayView) -> None:
         b.copy(operand, result)
 
 
-def _pack_batch(node: Node, operands: Sequence[Node], batched: Sequence[bool]) -> Node:
-    size = batch_size(operands, batched)
-    return node.op(*(repeated(x, each, size) for x, each in zip(operands, batched, strict=True)))
-
-
 pack = register(
     Op(
         name="pack",
@@ -83,7 +78,7 @@ pack = register(
         doc="Several values held together, as an op with several results holds them.",
         vjp=OfResults(lambda node, adjoints, wanted: adjoints),
         jvp=OfResults(lambda node, tangents: tangents),
-        batch=_pack_batch,
+        batch=batch_stacked,
         routine=_pack,
         stored=True,
         cost=0,

@@ -192,7 +192,7 @@ eigh = register(
         scratch=_scratch,
         dtypes=FLOATS,
         normwise=True,
-        ulp=512,
+        ulp=256,
         cost=50,
         samples=(
             *matrices.matrix_samples(separated),

@@ -15,7 +15,7 @@ from graphc.ir.access import identity
 from graphc.ir.diagnostics import AttributeValueError, DTypeError, GraphError, ShapeError
 from graphc.ir.graph import Attrs, Node
 from graphc.ir.op import AccessMap, Affine, Array, Indirect, Sample
-from graphc.ir.ops.algebra import Expression, cast, ops, zeros_like
+from graphc.ir.ops.algebra import Expression, cast, ops, resized, slice_along, zeros_like
 from graphc.ir.ops.batching import Batched, batch_along_axis
 from graphc.ir.ops.combinators import layout
 from graphc.ir.ops.samples import draw
@@ -64,7 +64,7 @@ def _concatenate_type(types: Sequence[TensorType], attrs: AxisAttrs) -> TensorTy
                 detail=f"but the first operand is {first}",
             )
     total = sum(other.shape[axis] for other in types)
-    return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
+    return first.with_shape(resized(first.shape, axis, total))
 
 
 def _offsets(node: Node) -> list[int]:
@@ -86,10 +86,8 @@ def _concatenate_access(node: Node) -> tuple[AccessMap, ...]:
 
 
 def _concatenate_vjp(node: Node, g: Node, i: int) -> Node:
-    start = [0] * len(g.shape)
-    start[_axis(node)] = _offsets(node)[i]
-    shape = node.operands[i].shape
-    return ops.slice(g, start=tuple(start), step=(1,) * len(shape), shape=shape)
+    axis = _axis(node)
+    return slice_along(g, axis, _offsets(node)[i], node.operands[i].shape[axis])
 
 
 def _concatenate_jvp(node: Node, tangents: Sequence[Node | None]) -> Node | None:
@@ -234,7 +232,7 @@ def _take_sample(
     def arrays(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
         size = x[axis] + beyond
         low = 0 if indices.kind == "uint" else -size
-        shape = (*x[:axis], count, *x[axis + 1 :])
+        shape = resized(x, axis, count)
         return draw(rng, dtype, x), rng.integers(low, max(size, 1), shape).astype(indices.numpy)
 
     return Sample(arrays, {"axis": axis}, label=f"{count} of {x} along {axis} by {indices}")

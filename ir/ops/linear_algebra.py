@@ -22,6 +22,7 @@ from graphc.ir.ops.matrices import (
     add_rows,
     batch_matrices,
     by_matrix,
+    by_panels,
     check_alike,
     check_matrices,
     folded,
@@ -36,8 +37,8 @@ from graphc.ir.ops.matrices import (
 )
 from graphc.ir.ops.registry import register
 from graphc.ir.ops.samples import draw, refused_dtypes, refused_pair
-from graphc.ir.routine import ArrayView, RoutineBuilder
-from graphc.ir.types import FLOATS, DType, Shape, TensorType
+from graphc.ir.routine import ArrayView, Index, RoutineBuilder, Variable
+from graphc.ir.types import FLOATS, DType, Shape, TensorType, bool_
 
 
 def _cholesky_type(types: Sequence[TensorType], attrs: Attrs) -> TensorType:
@@ -52,23 +53,39 @@ def _cholesky_reference(a: Array) -> Array:
 
 
 def _cholesky(b: RoutineBuilder, attrs: Attrs, a: ArrayView, result: ArrayView) -> None:
-    """Row after row, each element from a scalar product of two rows (Cholesky-Banachiewicz)."""
+    """The transposed factor, row by row, which is turned at the end."""
     *batch, size, _ = a.shape
-    dtype = a.dtype
-    zero, one = b.number(0, dtype), b.number(1, dtype)
     with b.each(*batch) as place:
         matrix, factor = part(a, place), part(result, place)
-        definite = b.variable(b.number(True, (one > zero).dtype))
         with b.loop(size) as i:
-            with b.loop(i) as j:
-                known = b.sum(0, j, dtype, lambda k: factor[i, k] * factor[j, k])
-                factor[i, j] = (matrix[i, j] - known) / factor[j, j]
-            rest = matrix[i, i] - b.sum(0, i, dtype, lambda k: factor[i, k] * factor[i, k])
-            definite.set(definite.get() & (rest > zero))
-            factor[i, i] = b.sqrt(rest)
-            b.lanes(i + 1, size, dtype, lambda j: factor.__setitem__((i, j), 0))
+            b.lanes(i, size, a.dtype, lambda j: factor.__setitem__((i, j), matrix[j, i]))
+        definite = b.variable(b.number(True, bool_))
+        by_panels(b, size, lambda first, end: _rows(b, factor, definite, first, end))
+        with b.loop(size) as i, b.loop(i) as j:
+            factor[i, j] = factor[j, i]
+            factor[j, i] = 0
         with b.when(~definite.get()), b.loop(size) as i:
-            b.lanes(0, size, dtype, lambda j: factor.__setitem__((i, j), np.nan))
+            b.lanes(0, size, a.dtype, lambda j: factor.__setitem__((i, j), np.nan))
+
+
+def _rows(
+    b: RoutineBuilder, factor: ArrayView, definite: Variable, first: Index, end: Index
+) -> None:
+    """Finish the rows from `first` up to `end`, and take what they say off all after them."""
+    size, dtype = factor.shape[0], factor.dtype
+
+    def take_off(k: Index, last: Index) -> None:
+        add_rows(b, factor.at(k), factor, (first, last), (k, size), lambda q: -factor[q, k])
+
+    with b.loop(first, end) as k:
+        take_off(k, k)
+        pivot = factor[k, k]
+        definite.set(definite.get() & (pivot > 0))
+        root = b.sqrt(pivot)
+        b.lanes(k, size, dtype, lambda c: factor.__setitem__((k, c), factor[k, c] / root))
+        factor[k, k] = root
+    with b.loop(end, size) as i:
+        take_off(i, end)
 
 
 def _half_lower(x: Node) -> Node:
@@ -122,7 +139,7 @@ cholesky = register(
         routine=_cholesky,
         dtypes=FLOATS,
         normwise=True,
-        ulp=64,
+        ulp=16,
         cost=10,
         samples=(
             *matrices.matrix_samples(positive_definite),
@@ -313,7 +330,7 @@ triangular_solve = register(
         dtypes=FLOATS,
         analytic=True,
         normwise=True,
-        ulp=64,
+        ulp=16,
         cost=10,
         samples=(
             *(_triangular_sample(n, k) for n in matrices.SIZES for k in (1, 3)),

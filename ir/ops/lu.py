@@ -20,10 +20,10 @@ from graphc.ir.ops import matrices
 from graphc.ir.ops.algebra import Expression, cast, ops, reshape
 from graphc.ir.ops.linear_algebra import TriangularAttrs, check_right_sides, substitute
 from graphc.ir.ops.matrices import (
-    UNROLLED,
     add_rows,
     batch_matrices,
     by_matrix,
+    by_panels,
     check_alike,
     check_matrices,
     lower,
@@ -75,11 +75,7 @@ def _lu(
         with b.loop(size) as i:
             rows[i] = i
         turned = b.variable(b.number(1, a.dtype))
-        with b.loop(size // UNROLLED) as block:
-            first = block * UNROLLED
-            _columns(b, matrix, rows, turned, first, first + UNROLLED)
-        if size % UNROLLED:
-            _columns(b, matrix, rows, turned, size // UNROLLED * UNROLLED, size)
+        by_panels(b, size, lambda first, end: _columns(b, matrix, rows, turned, first, end))
         part(sign, place)[()] = turned.get()
 
 
@@ -195,7 +191,7 @@ lu = register(
         routine=_lu,
         dtypes=FLOATS,
         normwise=True,
-        ulp=64,
+        ulp=32,
         cost=10,
         samples=(
             *matrices.matrix_samples(well_conditioned),
@@ -348,11 +344,12 @@ lu_solve = register(
         jvp=_solve_jvp,
         batch=batch_matrices,
         routine=_lu_solve,
+        presumed=(0, 1, 2),
         scratch=_scratch,
         dtypes=FLOATS,
         analytic=True,
         normwise=True,
-        ulp=64,
+        ulp=32,
         cost=10,
         samples=(
             *(_solve_sample(n, k) for n in matrices.SIZES for k in (1, 3)),

@@ -17,7 +17,7 @@ from graphc.ir.op import Array, Sample
 from graphc.ir.ops.algebra import Expression, ops, scalar
 from graphc.ir.ops.batching import Batched, batch_size, repeated
 from graphc.ir.ops.samples import draw
-from graphc.ir.routine import ArrayView, RoutineBuilder
+from graphc.ir.routine import ArrayView, Index, RoutineBuilder
 from graphc.ir.types import DType, Shape, TensorType, int64
 
 
@@ -106,10 +106,10 @@ def product(*factors: Node) -> Node:
 
 def plus(*terms: Node | None) -> Node | None:
     """The sum of those that are there."""
-    present = [term for term in terms if term is not None]
-    total = present[0] if present else None
-    for term in present[1:]:
-        total = ops.add(total, term)
+    total: Node | None = None
+    for term in terms:
+        if term is not None:
+            total = term if total is None else ops.add(total, term)
     return total
 
 
@@ -211,6 +211,14 @@ def add_rows(
         add([rest + block * UNROLLED + k for k in range(UNROLLED)])
 
 
+def by_panels(b: RoutineBuilder, size: int, body: Callable[[Index, Index], None]) -> None:
+    """Run `body(first, end)` for a few neighbouring rows or columns after the other."""
+    with b.loop(size // UNROLLED) as panel:
+        body(panel * UNROLLED, panel * UNROLLED + UNROLLED)
+    if size % UNROLLED:
+        body(size // UNROLLED * UNROLLED, size)
+
+
 SIZES = (0, 1, 2, 3, 5, 17, 33)
 """The sizes that matrices are tested at."""
 
@@ -222,7 +230,7 @@ def well_conditioned(rng: np.random.Generator, dtype: DType, shape: Shape) -> Ar
     size = max(rows, columns, 1)
     noise = rng.normal(size=shape) * (0.35 / np.sqrt(size))
     scale = np.linspace(1, 2, columns) * rng.choice([-1, 1], (*lead, 1, columns))
-    return ((np.eye(rows, columns) + noise) * scale).astype(dtype.numpy)
+    return np.asarray((np.eye(rows, columns) + noise) * scale, dtype.numpy)
 
 
 def positive_definite(rng: np.random.Generator, dtype: DType, shape: Shape) -> Array:

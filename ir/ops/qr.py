@@ -123,7 +123,7 @@ qr = register(
         scratch=_scratch,
         dtypes=FLOATS,
         normwise=True,
-        ulp=64,
+        ulp=32,
         cost=20,
         samples=(
             *matrices.matrix_samples(well_conditioned),

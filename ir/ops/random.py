@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.diagnostics import AttributeValueError, DTypeError, GraphError, ShapeError
-from graphc.ir.graph import Attrs, Node
+from graphc.ir.graph import Attrs
 from graphc.ir.op import NO_GRADIENT, Array, Family, Op, Sample
-from graphc.ir.ops.batching import Batched, batch_size, repeated
+from graphc.ir.ops.batching import batch_stacked
 from graphc.ir.ops.registry import register
 from graphc.ir.ops.samples import refused_dtypes
 from graphc.ir.routine import ArrayView, Index, RoutineBuilder
@@ -162,12 +162,6 @@ def _philox(
                 y[(*place, whole * width + j)] = last[j]
 
 
-def _philox_batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
-    size = batch_size(operands, batched)
-    stacks = [repeated(x, each, size) for x, each in zip(operands, batched, strict=True)]
-    return node.op.build(stacks, node.attrs)
-
-
 def _words(rng: np.random.Generator, dtype: DType, shape: Shape) -> Array:
     """Any words."""
     return rng.integers(0, 256, (*shape, dtype.bytes), np.uint8).view(dtype.numpy)[..., 0]
@@ -210,7 +204,7 @@ philox = register(
         "`size` numbers.",
         vjp=NO_GRADIENT,
         jvp=NO_GRADIENT,
-        batch=_philox_batch,
+        batch=batch_stacked,
         routine=_philox,
         dtypes=(uint32, uint64),
         cost=25,

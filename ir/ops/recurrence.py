@@ -15,11 +15,11 @@ import numpy as np
 from graphc.ir.diagnostics import AttributeValueError, DTypeError, GraphError, ShapeError
 from graphc.ir.graph import Attrs, Node
 from graphc.ir.op import Array, Family, Op, Sample
-from graphc.ir.ops.algebra import ops, zeros_like
+from graphc.ir.ops.algebra import ops, resized, slice_along, zeros_like
 from graphc.ir.ops.batching import batch_along_axis
 from graphc.ir.ops.registry import register
 from graphc.ir.ops.samples import draw, refused_dtypes, refused_pair
-from graphc.ir.routine import ArrayView, RoutineBuilder
+from graphc.ir.routine import ArrayView, Index, RoutineBuilder
 from graphc.ir.types import NUMBERS, DType, Shape, TensorType, float32, float64
 
 
@@ -83,37 +83,66 @@ def _recurrence(
     state: ArrayView,
 ) -> None:
     """One number after the other along the last axis, one row after the other along another."""
+    if y.type.size:
+        by = _by_numbers if attrs.axis == len(y.shape) - 1 else _by_rows
+        by(builder, attrs, a, b, y, state)
+
+
+def _by_numbers(
+    builder: RoutineBuilder,
+    attrs: RecurrenceAttrs,
+    a: ArrayView,
+    b: ArrayView,
+    y: ArrayView,
+    state: ArrayView,
+) -> None:
+    *outer, count = y.shape
+    first, rest = _order(attrs, count)
+    with builder.each(*outer) as place:
+        value = builder.variable(b[(*place, first)].astype(state.dtype))
+        y[(*place, first)] = b[(*place, first)]
+        with builder.loop(*rest, backward=attrs.reverse) as i:
+            factor, term = (x[(*place, i)].astype(state.dtype) for x in (a, b))
+            value.set(factor * value.get() + term)
+            y[(*place, i)] = value.get().astype(y.dtype)
+
+
+def _by_rows(
+    builder: RoutineBuilder,
+    attrs: RecurrenceAttrs,
+    a: ArrayView,
+    b: ArrayView,
+    y: ArrayView,
+    state: ArrayView,
+) -> None:
+    """`state` holds the running values of a row."""
     *before, count = y.shape[: attrs.axis + 1]
-    between = y.shape[attrs.axis + 1 : -1]
-
-    def step(lane: object, *place: object) -> None:
-        factor, term = a[place].astype(state.dtype), b[place].astype(state.dtype)
-        here = factor * state[lane] + term
-        state[lane] = here
-        y[place] = here.astype(y.dtype)
-
-    def begin(lane: object, *place: object) -> None:
-        state[lane] = b[place].astype(state.dtype)
-        y[place] = b[place]
-
-    if not y.type.size:
-        return
-    first = count - 1 if attrs.reverse else 0
-    rest = (0, count - 1) if attrs.reverse else (1, count)
+    *between, width = y.shape[attrs.axis + 1 :]
+    first, rest = _order(attrs, count)
     with builder.each(*before, *between) as outer:
         lead, middle = outer[: len(before)], outer[len(before) :]
-        if attrs.axis == len(y.shape) - 1:
-            value = builder.variable(b[(*lead, first)].astype(state.dtype))
-            y[(*lead, first)] = b[(*lead, first)]
-            with builder.loop(*rest, backward=attrs.reverse) as i:
-                factor, term = (x[(*lead, i)].astype(state.dtype) for x in (a, b))
-                value.set(factor * value.get() + term)
-                y[(*lead, i)] = value.get().astype(y.dtype)
-            return
-        width = y.shape[-1]
-        builder.lanes(0, width, state.dtype, lambda j: begin(j, *lead, first, *middle, j))
+
+        def begin(j: Index) -> None:
+            place = (*lead, first, *middle, j)
+            state[j] = b[place].astype(state.dtype)
+            y[place] = b[place]
+
+        builder.lanes(0, width, state.dtype, begin)
         with builder.loop(*rest, backward=attrs.reverse) as i:
-            builder.lanes(0, width, state.dtype, lambda j: step(j, *lead, i, *middle, j))
+
+            def step(j: Index) -> None:
+                place = (*lead, i, *middle, j)
+                factor, term = (x[place].astype(state.dtype) for x in (a, b))
+                here = factor * state[j] + term
+                state[j] = here
+                y[place] = here.astype(y.dtype)
+
+            builder.lanes(0, width, state.dtype, step)
+
+
+def _order(attrs: RecurrenceAttrs, count: int) -> tuple[int, tuple[int, int]]:
+    """The index that it begins with, and the range of the others."""
+    return (count - 1, (0, count - 1)) if attrs.reverse else (0, (1, count))
 
 
 def _previous(x: Node, attrs: RecurrenceAttrs) -> Node:
@@ -123,14 +152,13 @@ def _previous(x: Node, attrs: RecurrenceAttrs) -> Node:
 
 def _moved(x: Node, axis: int, by: int) -> Node:
     """Elements one place further along an axis (`by` 1) or back (-1), 0 where none is."""
-    rank, size = len(x.shape), x.shape[axis]
+    size = x.shape[axis]
     if not size:
         return x
-    kept = (*x.shape[:axis], size - 1, *x.shape[axis + 1 :])
-    start = tuple(int(i == axis and by < 0) for i in range(rank))
-    part = ops.slice(x, start=start, step=(1,) * rank, shape=kept)
-    low = tuple(int(i == axis and by > 0) for i in range(rank))
-    high = tuple(int(i == axis and by < 0) for i in range(rank))
+    part = slice_along(x, axis, int(by < 0), size - 1)
+    none = (0,) * len(x.shape)
+    one = resized(none, axis, 1)
+    low, high = (one, none) if by > 0 else (none, one)
     return ops.pad(part, low=low, high=high, value=0)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from graphc.ir.graph import Node
 from graphc.ir.op import NO_GRADIENT, Array, Monoid, Sample
-from graphc.ir.ops.algebra import Expression, broadcast, kept_shape, ops, reshape
+from graphc.ir.ops.algebra import Expression, broadcast, kept_shape, ops, reshape, slice_along
 from graphc.ir.ops.combinators import (
     ReductionAttrs,
     accurate,
@@ -122,13 +122,8 @@ def _shifted(rows: Node, distance: int) -> Node:
     *lead, count = rows.shape
     moved = distance if distance > 0 else -distance
     moved = count if moved > count else moved
-    start = (0,) * len(lead) + (0 if distance > 0 else moved,)
-    kept = ops.slice(
-        rows,
-        start=start if count - moved else (0,) * len(rows.shape),
-        step=(1,) * len(rows.shape),
-        shape=(*lead, count - moved),
-    )
+    start = moved if distance < 0 and moved < count else 0
+    kept = slice_along(rows, len(lead), start, count - moved)
     blank, filled = (0,) * len(rows.shape), (*(0,) * len(lead), moved)
     low, high = (filled, blank) if distance > 0 else (blank, filled)
     return ops.pad(kept, low=low, high=high, value=1)

@@ -51,29 +51,37 @@ after = layout(
 class RegionAttrs(Attrs):
     """`body` computes the results. `rule` takes operands, results and their adjoints (those of
     floats) and gives the adjoints of the operands that are floats; without it `body` runs again
-    and is differentiated."""
+    and is differentiated. `forward` takes operands, results and the tangents of the operands that
+    are floats and gives the tangents of the results that are."""
 
     body: Graph
     rule: Graph | None = None
+    forward: Graph | None = None
 
 
 def _region_type(types: Sequence[TensorType], attrs: RegionAttrs) -> TensorType:
-    body, rule = attrs.body, attrs.rule
+    body = attrs.body
     given = [inner.type for inner in body.inputs]
     if body.params or given != list(types):
         raise ControlError(f"a region of {len(given)} inputs got other operands")
     results = [output.type for output in body.outputs]
-    if rule is not None:
-        floats = [type_ for type_ in results if type_.dtype.is_float]
-        expected = [type_ for type_ in given if type_.dtype.is_float]
-        if [node.type for node in rule.inputs] != [*given, *results, *floats]:
-            raise ControlError("the rule of a region takes operands, results and adjoints")
+    of_operands, of_results = ([t for t in each if t.dtype.is_float] for each in (given, results))
+    for rule, taken, expected in (
+        (attrs.rule, of_results, of_operands),
+        (attrs.forward, of_operands, of_results),
+    ):
+        if rule is None:
+            continue
+        if [node.type for node in rule.inputs] != [*given, *results, *taken]:
+            raise ControlError("a rule of a region takes operands, results and what they move by")
         if [node.type for node in rule.outputs] != expected:
-            raise ControlError("the rule of a region gives an adjoint for each float operand")
+            raise ControlError("a rule of a region gives an adjoint or a tangent for each float")
     return TupleType.of(results)
 
 
-def _region_reference(*operands: Array, body: Graph, rule: Graph | None) -> tuple[Array, ...]:
+def _region_reference(
+    *operands: Array, body: Graph, rule: Graph | None, forward: Graph | None
+) -> tuple[Array, ...]:
     return tuple(evaluate(body.outputs, dict(zip(body.inputs, operands, strict=True))))
 
 
@@ -86,10 +94,9 @@ def _region_vjp(
     node: Node, results: Sequence[Node | None], wanted: Sequence[bool]
 ) -> list[Node | None]:
     attrs: Any = node.attrs
-    types = node.type.results if isinstance(node.type, TupleType) else ()
     if attrs.rule is None:
         return _again(node, attrs.body, results, wanted)
-    items = [ops.item(node, index=i) for i in range(len(types))]
+    items = _items(node)
     seeds = [
         zeros_like(item) if g is None else g
         for item, g in zip(items, results, strict=True)
@@ -122,6 +129,15 @@ def _again(
 
 def _region_jvp(node: Node, moving: Sequence[Node | None]) -> list[Node | None]:
     attrs: Any = node.attrs
+    if attrs.forward is not None:
+        items = _items(node)
+        seeds = [
+            zeros_like(x) if t is None else t
+            for x, t in zip(node.operands, moving, strict=True)
+            if x.dtype.is_float
+        ]
+        found = iter(splice(attrs.forward, [*node.operands, *items, *seeds]))
+        return [next(found) if item.dtype.is_float else None for item in items]
     if attrs.rule is not None:
         raise GradientError(
             "a custom gradient has a rule for reverse mode only",
@@ -130,6 +146,11 @@ def _region_jvp(node: Node, moving: Sequence[Node | None]) -> list[Node | None]:
     pairs = [(x, t) for x, t in zip(node.operands, moving, strict=True) if t is not None]
     outputs = splice(attrs.body, node.operands)
     return tangents(outputs, [x for x, _ in pairs], [t for _, t in pairs])
+
+
+def _items(node: Node) -> list[Node]:
+    count = len(node.type.results) if isinstance(node.type, TupleType) else 0
+    return [ops.item(node, index=i) for i in range(count)]
 
 
 def _product() -> dict[str, Any]:

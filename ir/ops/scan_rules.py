@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphc.ir.graph import Graph, Node, Update, topological, with_operands
+from graphc.ir.graph import Graph, Node, Update, fresh_name, substituted
 from graphc.ir.op import Family
 from graphc.ir.ops.algebra import ops, zeros_like
 from graphc.ir.passes.differentiate import adjoints, tangents
@@ -91,7 +91,7 @@ class _Body:
     def scan(self, length: int, reverse: bool, replaced: dict[Node, Node]) -> Node:
         """The scan node, with nodes of the body `replaced` by parts of the boundary."""
         roots = [*self.outputs, *(update.value for update in self.updates)]
-        mapping = _substituted(roots, replaced)
+        mapping = substituted(roots, replaced)
         graph = Graph(
             self.name,
             tuple(node for node, _ in (*self.sliced, *self.captured)),
@@ -105,12 +105,9 @@ class _Body:
         return ops.scan(*operands, body=graph, length=length, slices=slices, reverse=reverse)
 
     def _fresh(self, name: str) -> str:
-        candidate, number = name, 0
-        while candidate in self._names:
-            number += 1
-            candidate = f"{name}_{number}"
-        self._names.add(candidate)
-        return candidate
+        fresh = fresh_name(name, self._names)
+        self._names.add(fresh)
+        return fresh
 
 
 def scan_vjp(
@@ -287,12 +284,3 @@ def _moving(
             wrt.append(x)
             directions.append(part(f"t_{x.name}", direction))
     return wrt, directions, carried
-
-
-def _substituted(roots: Sequence[Node], replaced: dict[Node, Node]) -> dict[Node, Node]:
-    """`roots` and all they need, with nodes replaced."""
-    mapping = dict(replaced)
-    for node in topological(roots, tuple(replaced)):
-        if node not in mapping:
-            mapping[node] = with_operands(node, tuple(mapping[o] for o in node.operands))
-    return mapping

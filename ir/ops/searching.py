@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 
 from graphc.ir.diagnostics import DTypeError, GraphError, ShapeError
-from graphc.ir.graph import Attrs, Node
+from graphc.ir.graph import Attrs
 from graphc.ir.op import NO_GRADIENT, Array, Family, Op, Sample
-from graphc.ir.ops.batching import Batched, batch_size, repeated
+from graphc.ir.ops.batching import batch_stacked
 from graphc.ir.ops.registry import register
 from graphc.ir.ops.samples import draw, edges_of
 from graphc.ir.routine import ArrayView, Number, RoutineBuilder
@@ -76,12 +76,6 @@ def _searchsorted(
         y[place] = begin
 
 
-def _searchsorted_batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
-    size = batch_size(operands, batched)
-    stacks = [repeated(x, each, size) for x, each in zip(operands, batched, strict=True)]
-    return node.op.build(stacks, node.attrs)
-
-
 def _searchsorted_sample(
     table: Shape, values: Shape, side: str, refuse: type[GraphError] | None = None
 ) -> Sample:
@@ -118,8 +112,9 @@ searchsorted = register(
         "is larger than all numbers.",
         vjp=NO_GRADIENT,
         jvp=NO_GRADIENT,
-        batch=_searchsorted_batch,
+        batch=batch_stacked,
         routine=_searchsorted,
+        presumed=(0,),
         dtypes=ALL_DTYPES,
         cost=20,
         samples=(

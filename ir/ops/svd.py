@@ -33,7 +33,7 @@ from graphc.ir.ops.registry import register
 from graphc.ir.ops.samples import refused_dtypes
 from graphc.ir.ops.tridiagonal import rotate
 from graphc.ir.routine import ArrayView, Index, Number, RoutineBuilder
-from graphc.ir.types import FLOATS, DType, Shape, TensorType, TupleType, bool_, int64
+from graphc.ir.types import FLOATS, DType, Shape, TensorType, TupleType, bool_, float64, int64
 
 MOST_SWEEPS = 40
 """So many sweeps are enough; about ten are usual."""
@@ -60,13 +60,12 @@ def _svd_reference(a: Array) -> tuple[Array, Array, Array]:
 
 
 def _scratch(node: Node) -> tuple[TensorType, ...]:
-    """The columns as rows, the rows of V^T, the matrix of columns times singular values, two rows,
-    and the factors of reflections."""
-    a = node.operands[0].type
-    *_, rows, columns = a.shape
-    row = a.with_shape((columns,))
-    shapes = ((columns, rows), (columns, columns), (rows, columns))
-    return (*map(a.with_shape, shapes), row, row, row)
+    """The columns as rows, the rows of V^T, the matrix of columns times singular values, U, two
+    rows, and the factors of reflections. In f64, for rows are turned some thousand times."""
+    *_, rows, columns = node.operands[0].shape
+    tall, row = (rows, columns), (columns,)
+    shapes = ((columns, rows), (columns, columns), tall, tall, row, row, row)
+    return tuple(TensorType(float64, shape) for shape in shapes)
 
 
 def _svd(
@@ -79,6 +78,7 @@ def _svd(
     work: ArrayView,
     turned: ArrayView,
     tall: ArrayView,
+    left: ArrayView,
     norms: ArrayView,
     taus: ArrayView,
     products: ArrayView,
@@ -86,10 +86,8 @@ def _svd(
     *batch, rows, columns = a.shape
     with b.each(*batch) as place:
         scale = _load_scaled(b, part(a, place), work)
-        # 0, or NaN where the matrix has a NaN or infinity, from which all of the result gets it.
-        nothing = scale * 0
         with b.loop(columns) as k:
-            b.lanes(0, columns, a.dtype, lambda c: turned.__setitem__((k, c), 0))
+            b.lanes(0, columns, float64, lambda c: turned.__setitem__((k, c), 0))
             turned[k, k] = 1
         _orthogonalise(b, work, turned, norms)
         with b.loop(columns) as k:
@@ -98,31 +96,35 @@ def _svd(
         with b.loop(columns) as k, b.loop(rows) as i:
             tall[i, k] = work[k, i]
         factorise(b, tall, taus, products)
-        left, right = part(u, place), part(vh, place)
         orthonormal(b, tall, taus, products, left)
+        # 0, or NaN where the matrix has a NaN or infinity, from which all of the result gets it.
+        nothing = scale * 0
+        to_u, to_s, to_vh = (part(each, place) for each in (u, s, vh))
         with b.loop(columns) as k:
-            part(s, place)[k] = norms[k] * scale
+            to_s[k] = (norms[k] * scale).astype(s.dtype)
             row = turned.at(k)
             sign = largest_sign(b, row)
-            b.lanes(
-                0, columns, a.dtype, lambda c: right.__setitem__((k, c), row[c] * sign + nothing)
-            )
+            with b.loop(columns) as c:
+                to_vh[k, c] = (row[c] * sign + nothing).astype(s.dtype)
             # The diagonal of R is a singular value or its negative.
-            left_sign = b.copysign(sign, sign * tall[k, k])
+            other_sign = b.copysign(sign, sign * tall[k, k])
             with b.loop(rows) as i:
-                left[i, k] = left[i, k] * left_sign + nothing
+                to_u[i, k] = (left[i, k] * other_sign + nothing).astype(s.dtype)
 
 
 def _load_scaled(b: RoutineBuilder, source: ArrayView, work: ArrayView) -> Number:
     """The columns of a matrix as rows, divided by the largest element, so that no square is too
     large or small; gives that element."""
     rows, columns = source.shape
-    largest = b.variable(b.number(0, source.dtype))
+    zero, one = b.number(0, float64), b.number(1, float64)
+    largest = b.variable(zero)
     with b.loop(rows) as i, b.loop(columns) as j:
-        largest.set(b.maximum(largest.get(), b.abs(source[i, j])))
-    scale = b.select(largest.get().eq(0), b.number(1, source.dtype), largest.get())
-    with b.loop(rows) as i, b.loop(columns) as j:
-        work[j, i] = source[i, j] / scale
+        element = source[i, j].astype(float64)
+        work[j, i] = element
+        largest.set(b.maximum(largest.get(), b.abs(element)))
+    scale = b.select(largest.get().eq(0), one, largest.get())
+    with b.loop(columns) as j:
+        b.lanes(0, rows, float64, lambda i: work.__setitem__((j, i), work[j, i] / scale))
     return scale
 
 
@@ -281,7 +283,7 @@ svd = register(
         scratch=_scratch,
         dtypes=FLOATS,
         normwise=True,
-        ulp=512,
+        ulp=256,
         cost=100,
         samples=(
             *matrices.matrix_samples(_separated),

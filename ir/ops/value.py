@@ -31,11 +31,16 @@ class ConstantValue:
         self.array.flags.writeable = False
 
     @cached_property
-    def digest(self) -> str:
-        """The first 16 hexadecimal digits of a SHA-256 of type and content."""
+    def sha256(self) -> str:
+        """The SHA-256 of type and content, in hexadecimal digits."""
         content = hashlib.sha256(str(self.type).encode())
-        content.update(self.array.tobytes())
-        return content.hexdigest()[:16]
+        content.update(self.array.reshape(-1).view(np.uint8))
+        return content.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """The first 16 digits of the SHA-256: what the value is called in text."""
+        return self.sha256[:16]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ConstantValue):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphc.ir.graph import Graph, Node, rewrite, topological, with_operands
+from graphc.ir.graph import Graph, Node, fresh_name, rewrite, substituted, with_operands
 from graphc.ir.nested import nested_graphs
 from graphc.ir.op import Family
 from graphc.ir.ops import OPS
@@ -42,13 +42,10 @@ def _arrays(graph: Graph) -> list[Node]:
 def _taking(graph: Graph, arrays: dict[Node, None]) -> Graph:
     """The graph with inputs in the place of constants."""
     taken = {node.name for node in graph.boundary}
-    names = (name for i in range(len(taken) + len(arrays)) if (name := f"array{i}") not in taken)
-    inputs = {
-        array: OPS["input"](type=array.type, name=name)
-        for array, name in zip(arrays, names, strict=False)
-    }
-    mapping: dict[Node, Node] = {node: node for node in graph.boundary} | inputs
-    for node in topological(graph.roots, tuple(mapping)):
-        if node not in mapping:
-            mapping[node] = with_operands(node, tuple(mapping[o] for o in node.operands))
+    inputs: dict[Node, Node] = {}
+    for array in arrays:
+        name = fresh_name("array", taken)
+        taken.add(name)
+        inputs[array] = OPS["input"](type=array.type, name=name)
+    mapping = substituted(graph.roots, inputs)
     return graph.with_roots(mapping, inputs=(*graph.inputs, *inputs.values()))

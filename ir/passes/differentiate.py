@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from graphc.ir.diagnostics import GradientError, VerificationError
 from graphc.ir.graph import Node, topological
 from graphc.ir.location import Origin, provenance
-from graphc.ir.op import Family, ForwardOnly, NoGradient, OfResults
+from graphc.ir.op import Family, ForwardOnly, NoGradient, OfResults, item_index
 from graphc.ir.ops.masks import added
 from graphc.ir.ops.registry import OPS
 from graphc.ir.types import TupleType
@@ -68,7 +68,7 @@ def _enter_item(of_results: dict[Node, list[Node | None]], item: Node, adjoint: 
     (bundle,) = item.operands
     assert isinstance(bundle.type, TupleType)
     held = of_results.setdefault(bundle, [None] * len(bundle.type.results))
-    index: int = vars(item.attrs)["index"]
+    index = item_index(item)
     already = held[index]
     held[index] = adjoint if already is None else OPS["add"](already, adjoint)
 
@@ -110,7 +110,7 @@ def tangents(
     for node in order:
         rule = node.op.jvp
         if node.op.family is Family.ITEM and node.operands[0] in of_results:
-            tangent = of_results[node.operands[0]][vars(node.attrs)["index"]]
+            tangent = of_results[node.operands[0]][item_index(node)]
             if tangent is not None:
                 _accumulate(found, node, tangent)
             continue

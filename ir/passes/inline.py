@@ -97,10 +97,11 @@ def is_view(node: Node) -> bool:
 
 def _takes(user: Node, node: Node, strided: set[Node]) -> bool:
     """Whether a user can take a node that is not stored: a routine can where the operand lies
-    elsewhere in memory, but a nested graph wants its values without gaps."""
+    elsewhere in memory, but a nested graph or a function from outside wants its values without
+    gaps."""
     if user.op.family is not Family.ROUTINE:
         return True
-    return node in strided and not nested_graphs(user.attrs)
+    return node in strided and not user.op.foreign and not nested_graphs(user.attrs)
 
 
 def _is_strided(node: Node) -> bool:

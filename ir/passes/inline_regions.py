@@ -7,8 +7,8 @@ passes that rewrite, so that regions hide nothing from them.
 from __future__ import annotations
 
 from graphc.ir.graph import Graph, Node, rewrite, with_operands
-from graphc.ir.nested import splice
-from graphc.ir.op import Family
+from graphc.ir.nested import body_of, splice
+from graphc.ir.op import Family, item_index
 from graphc.ir.ops.region import region
 
 
@@ -20,9 +20,9 @@ def inline_regions(graph: Graph) -> Graph:
 
     def visit(node: Node, operands: tuple[Node, ...]) -> Node:
         if node.op is region:
-            results[node] = splice(vars(node.attrs)["body"], operands)
+            results[node] = splice(body_of(node), operands)
         elif node.op.family is Family.ITEM and node.operands[0] in results:
-            found: Node = results[node.operands[0]][vars(node.attrs)["index"]]
+            found = results[node.operands[0]][item_index(node)]
             return found.renamed(node.name) if node.name and not found.name else found
         return with_operands(node, operands)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from graphc.ir import build
 from graphc.ir.build import Expression, ops
-from graphc.ir.graph import Graph, Node, Update
+from graphc.ir.graph import Graph, Node, Update, fresh_name
 from graphc.ir.location import Origin, provenance
 from graphc.ir.op import Family
 from graphc.ir.ops import source
@@ -64,7 +64,7 @@ def instrument(graph: Graph, name: str = "not_finite") -> Watched:
     watched = replace(
         graph,
         outputs=(*graph.outputs, verdict),
-        output_names=(*graph.output_names, _fresh(name, graph.output_names)),
+        output_names=(*graph.output_names, fresh_name(name, graph.output_names)),
         updates=updates,
         nodes=(),
     )
@@ -113,9 +113,3 @@ def _first(faults: Sequence[Node]) -> Node:
     for position in reversed(range(len(faults))):
         verdict = ops.where(faults[position], build.scalar(position, int32), verdict)
     return verdict
-
-
-def _fresh(name: str, taken: Sequence[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name

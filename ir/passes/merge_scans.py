@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from graphc.ir.graph import Graph, Node, rewrite, with_operands
-from graphc.ir.op import Family
+from graphc.ir.nested import body_of, taken_by
+from graphc.ir.op import Family, item_index
 from graphc.ir.ops.bundle import item
 from graphc.ir.ops.scan import scan
 
@@ -29,8 +30,8 @@ def merge_scans(graph: Graph) -> Graph:
             return moved[container[node]]
         if node.op.family is Family.ITEM and node.operands[0] in container:
             held, wider = node.operands[0], container[node.operands[0]]
-            index: int = vars(node.attrs)["index"]
-            return item(moved[wider], index=_place(held, index, wider), name=node.name)
+            place = _place(held, item_index(node), wider)
+            return item(moved[wider], index=place, name=node.name)
         moved[node] = with_operands(node, operands)
         return moved[node]
 
@@ -60,7 +61,7 @@ def _containers(scans: Iterable[Node]) -> dict[Node, Node]:
         alike.setdefault(key, []).append(node)
     found: dict[Node, Node] = {}
     for group in alike.values():
-        widest_first = sorted(group, key=lambda node: -len(_body(node).outputs))
+        widest_first = sorted(group, key=lambda node: -len(body_of(node).outputs))
         for position, node in enumerate(widest_first):
             for wider in widest_first[:position]:
                 if wider not in found and _contains(wider, node):
@@ -69,13 +70,8 @@ def _containers(scans: Iterable[Node]) -> dict[Node, Node]:
     return found
 
 
-def _body(node: Node) -> Graph:
-    body: Graph = vars(node.attrs)["body"]
-    return body
-
-
 def _contains(wider: Node, node: Node) -> bool:
-    outer, inner = _body(wider), _body(node)
+    outer, inner = body_of(wider), body_of(node)
     return (
         set(_fed(node)) <= set(_fed(wider))
         and set(inner.updates) == set(outer.updates)
@@ -85,15 +81,15 @@ def _contains(wider: Node, node: Node) -> bool:
 
 def _fed(node: Node) -> Iterable[tuple[Node, Node, bool]]:
     """Each part of a body's boundary, its operand, and whether that is sliced."""
-    body, slices = _body(node), vars(node.attrs)["slices"]
+    body, slices = body_of(node), vars(node.attrs)["slices"]
     sliced = set(body.inputs[:slices])
-    inner = (*body.params, *body.inputs)
-    return ((part, given, part in sliced) for part, given in zip(inner, node.operands, strict=True))
+    pairs = zip(taken_by(body), node.operands, strict=True)
+    return ((part, given, part in sliced) for part, given in pairs)
 
 
 def _place(node: Node, index: int, wider: Node) -> int:
     """Which result of the wider scan a result is."""
-    count = len(_body(node).params)
+    count = len(body_of(node).params)
     if index < count:
         return index
-    return count + _body(wider).outputs.index(_body(node).outputs[index - count])
+    return count + body_of(wider).outputs.index(body_of(node).outputs[index - count])

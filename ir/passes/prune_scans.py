@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from graphc.ir.graph import Graph, Node, rewrite, topological, with_operands
-from graphc.ir.op import Family
+from graphc.ir.nested import body_of
+from graphc.ir.op import Family, item_index
 from graphc.ir.ops.bundle import item
 from graphc.ir.ops.scan import scan
 
@@ -21,7 +22,7 @@ def prune_scans(graph: Graph) -> Graph:
     read: dict[Node, set[int]] = {node: set() for node in graph.nodes if node.op is scan}
     for node in graph.nodes:
         if node.op.family is Family.ITEM and node.operands[0] in read:
-            read[node.operands[0]].add(vars(node.attrs)["index"])
+            read[node.operands[0]].add(item_index(node))
     places = {node: _kept(node, indices) for node, indices in read.items()}
     narrower = {node: kept for node, kept in places.items() if len(kept) < _result_count(node)}
     if not narrower:
@@ -31,25 +32,20 @@ def prune_scans(graph: Graph) -> Graph:
         if node in narrower:
             return _pruned(node, operands, narrower[node])
         if node.op.family is Family.ITEM and node.operands[0] in narrower:
-            index = narrower[node.operands[0]].index(vars(node.attrs)["index"])
+            index = narrower[node.operands[0]].index(item_index(node))
             return item(operands[0], index=index, name=node.name)
         return with_operands(node, operands)
 
     return rewrite(graph, visit)
 
 
-def _body(node: Node) -> Graph:
-    body: Graph = vars(node.attrs)["body"]
-    return body
-
-
 def _result_count(node: Node) -> int:
-    return len(_body(node).params) + len(_body(node).outputs)
+    return len(body_of(node).params) + len(body_of(node).outputs)
 
 
 def _kept(node: Node, read: set[int]) -> list[int]:
     """The results to keep: those read, and the parameters that they are computed from."""
-    body = _body(node)
+    body = body_of(node)
     results = [*body.params, *body.outputs]
     new_values = {update.param: update.value for update in body.updates}
     kept = set(read)
@@ -67,7 +63,7 @@ def _kept(node: Node, read: set[int]) -> list[int]:
 
 def _pruned(node: Node, operands: tuple[Node, ...], kept: list[int]) -> Node:
     """The scan with some of its results, without the operands that only the others needed."""
-    body, attrs = _body(node), vars(node.attrs)
+    body, attrs = body_of(node), vars(node.attrs)
     count = len(body.params)
     params = [body.params[i] for i in kept if i < count]
     outputs = [i - count for i in kept if i >= count]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graphc.ir.build import ops
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, Node
 from graphc.ir.interpreter import interpret
 from graphc.ir.op import Array, Family, Op
 from graphc.ir.ops import OPS
@@ -29,7 +29,9 @@ def graph_of_samples(op: Op, dtype: DType) -> tuple[Graph, dict[str, Array], lis
     """One graph with an output for each sample, the inputs for it, and the samples' labels."""
     rng = np.random.default_rng(zlib.crc32(f"{op.name} {dtype}".encode()))
     arrays: dict[str, Array] = {}
-    inputs, outputs, labels = [], [], []
+    inputs: list[Node] = []
+    outputs: list[Node] = []
+    labels: list[str] = []
     for sample in op.samples:
         operands = []
         for array in sample.arrays(rng, dtype):
