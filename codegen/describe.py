@@ -1,28 +1,44 @@
 """Kernels as text for people: loops, schedule, accesses, body.
 
-Owns `describe_kernels`. Imports `ir` and `codegen`. Invariant: what is printed is read from the
-plans that code is generated from; nothing is worked out again.
+Owns `describe_kernels` and `describe_memory`. Imports `ir` and `codegen`. Invariant: what is
+printed is read from the plans that code is generated from; nothing is worked out again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from graphc.codegen.loop_nest import Access, LoopNest
 from graphc.codegen.operand import Contraction
-from graphc.codegen.plan import KernelPlan
-from graphc.ir.graph import Graph, Node
+from graphc.codegen.plan import KernelPlan, StepPlan
+from graphc.ir.graph import Node
 from graphc.ir.printer import value_names
 
 Names = Mapping[Node, str]
 """The name of every value, as the fused graph prints it."""
 
 
-def describe_kernels(graph: Graph, kernels: Sequence[KernelPlan]) -> str:
-    """The loops of every kernel of a fused graph, in the order in which they run."""
-    names = value_names(graph)
-    return "\n".join("\n".join(_describe(kernel, names)) + "\n" for kernel in kernels)
+def describe_kernels(plan: StepPlan) -> str:
+    """The loops of every kernel, in the order in which they run; nested graphs come first."""
+
+    def kernels(step: StepPlan) -> str:
+        names = value_names(step.graph)
+        return "\n".join("\n".join(_describe(kernel, names)) + "\n" for kernel in step.kernels)
+
+    return _every_step(plan, kernels)
+
+
+def describe_memory(plan: StepPlan) -> str:
+    """Where each buffer lies, and while which kernels run it is needed; nested graphs come
+    first."""
+    return _every_step(plan, lambda step: step.memory.text(step.graph))
+
+
+def _every_step(plan: StepPlan, describe: Callable[[StepPlan], str]) -> str:
+    """The descriptions of nested graphs, each under its name, and then that of the program."""
+    inner = [f"graph @{step.graph.name}\n{_every_step(step, describe)}" for step in plan.nested]
+    return "\n".join([*inner, describe(plan)])
 
 
 def _describe(kernel: KernelPlan, names: Names) -> Iterator[str]:

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen.backend import CompiledModule, compile_text
-from graphc.codegen.describe import describe_kernels
+from graphc.codegen.describe import describe_kernels, describe_memory
 from graphc.codegen.entry import emit_entry
 from graphc.codegen.estimate import nanoseconds
 from graphc.codegen.guards import IndexGuard, find_guards
 from graphc.codegen.module import emit_module
-from graphc.codegen.plan import KernelPlan, plan_step
+from graphc.codegen.plan import KernelPlan, StepPlan, plan_step
 from graphc.codegen.target import Target, host_target
 from graphc.ir.foreign import ForeignFunction
 from graphc.ir.graph import Graph, Node
@@ -69,20 +69,23 @@ class Compilation:
 
     artifact: Artifact
     graphs: dict[str, Graph]
-    kernels: tuple[KernelPlan, ...]
-    memory: MemoryPlan
+    plan: StepPlan
     constants: tuple[np.ndarray[Any, Any], ...]
     externals: tuple[ForeignFunction, ...]
     llvm: str
     module: CompiledModule
 
+    @property
+    def kernels(self) -> tuple[KernelPlan, ...]:
+        """The plans of the kernels of the whole program, those of nested graphs left out."""
+        return self.plan.kernels
+
     @cached_property
     def texts(self) -> dict[str, Callable[[], str]]:
         """The stages that are text, by name, each made when it is called for."""
-        fused = self.graphs["fused"]
         return {
-            "kernels": lambda: describe_kernels(fused, self.kernels),
-            "memory": lambda: self.memory.text(fused),
+            "kernels": lambda: describe_kernels(self.plan),
+            "memory": lambda: describe_memory(self.plan),
             "llvm": lambda: self.llvm,
             "llvm-opt": lambda: self.module.optimised_ir_text,
             "asm": lambda: self.module.assembly_text,
@@ -141,7 +144,7 @@ def compile_graph(
     artifact = Artifact(manifest, module.object_bytes, entry)
     constants = tuple(_constant_value(node) for node in memory.constants)
     externals = _externals(memory)
-    return Compilation(artifact, stages, kernels, memory, constants, externals, text, module)
+    return Compilation(artifact, stages, plan, constants, externals, text, module)
 
 
 def _symbol(name: str) -> str:

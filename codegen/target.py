@@ -75,10 +75,13 @@ def host_target() -> Target:
 
 @cache
 def compiler() -> tuple[object, ...]:
-    """Which LLVM makes the code: its version, and the files it is in, with sizes and times."""
-    files = [(path.name, path.stat()) for path in sorted(Path(llvm.__file__).parent.glob("*.*"))]
-    found = [(name, file.st_size, file.st_mtime_ns) for name, file in files]
-    return *llvm.llvm_version_info, *found
+    """Which LLVM makes the code: its version, and the size and time of the library it is in."""
+    library = Path(llvm.__file__).with_name(llvm.ffi.get_library_name())
+    try:
+        found = library.stat()
+    except OSError:  # the program was packed into one file, with llvmlite
+        return llvm.llvm_version_info
+    return *llvm.llvm_version_info, found.st_size, found.st_mtime_ns
 
 
 def vector_unit(triple: str, features: str) -> tuple[int, int]:

@@ -22,6 +22,8 @@ def call_ufunc(
     name = ufunc.__name__
     if getattr(ufunc, method, None) in BY_NUMPY:
         return BY_NUMPY[getattr(ufunc, method)](*operands, **options)
+    if method == "outer" and not options:
+        return call_function(ufunc, _outer(*operands), options)
     if method != "__call__":
         raise TypeError(
             f"np.{name}.{method} does not take symbolic tensors; "
@@ -33,6 +35,11 @@ def call_ufunc(
             f"write `y = gc.{name}(...)`"
         )
     return call_function(ufunc, operands, options)
+
+
+def _outer(x: Any, y: Any) -> tuple[Any, Any]:
+    """Both operands, the axes of the second after those of the first."""
+    return FUNCTIONS["reshape"](x, (*np.shape(x), *[1] * np.ndim(y))), y
 
 
 def call_function(

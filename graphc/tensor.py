@@ -324,6 +324,12 @@ class Tensor:
         """The same numbers in another dtype. `copy` is there for NumPy's sake."""
         return _call("astype", self, dtype)
 
+    def conj(self) -> Tensor:
+        return self
+
+    def conjugate(self) -> Tensor:
+        return self
+
     def copy(self) -> Tensor:
         return _call("copy", self)
 

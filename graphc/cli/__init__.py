@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    variables = "\n".join(f"  {each.name}   {each.help}" for each in VARIABLES)
+    variables = "\n".join(f"  {each.name:<18}   {each.help}" for each in VARIABLES)
     parser = argparse.ArgumentParser(
         prog="graphc",
         description="A compiler for differentiable tensor programs.",
@@ -43,11 +43,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"graphc {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    _add_cache(commands)
     _add_demo(commands)
     _add_dump(commands)
     _add_explain(commands)
     _add_ops(commands)
     return parser
+
+
+def _add_cache(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    cache = commands.add_parser(
+        "cache",
+        help="show or empty the cache of compiled steps",
+        description="Show where compiled steps are kept and how much that is, or remove them all.",
+    )
+    cache.add_argument("action", choices=("info", "clear"), help="show it, or empty it")
+    cache.add_argument("--json", action="store_true", help="write info as JSON")
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,20 +1,19 @@
 """Convolution and correlation of vectors, as NumPy defines them.
 
 Owns `convolve` and `correlate`. Imports the op records. Invariant: both are one product of a
-matrix of shifted copies, which fusion never stores, with a vector.
+matrix of sliding windows, which is a view, with a vector.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from graphc.functions.contraction import matmul
 from graphc.functions.layout import atleast_1d
 from graphc.functions.padding import pad
 from graphc.functions.rearranging import flip
 from graphc.functions.refusal import refused
+from graphc.ir.build import ops
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
 from graphc.promotion import common
 from graphc.public import public
@@ -76,5 +75,5 @@ def _correlated(name: str, longer: Tensor, shorter: Tensor, mode: str) -> Tensor
     else:
         raise AttributeValueError(f"{name} has modes 'full', 'same' and 'valid', got {mode!r}")
     padded = pad(longer, ((before, after),))
-    starts = np.arange(padded.size - width + 1)
-    return matmul(padded[starts[:, None] + np.arange(width)], shorter)
+    windows = ops.windows(padded.node, axes=(0,), size=(width,), stride=(1,), dilation=(1,))
+    return matmul(Tensor(windows), shorter)

@@ -90,6 +90,37 @@ def empty_like(
     return zeros_like(prototype, dtype, shape=shape)
 
 
+@public(also=("array",))
+def asarray(
+    a: TensorLike | Sequence[TensorLike], dtype: object = None, *, copy: bool | None = None
+) -> Tensor:
+    """A tensor of an array, a number, or nested lists of them and of scalar tensors.
+
+    In `dtype`, or in that of what is given. `copy` is taken because NumPy takes it; an array is
+    copied, a tensor never changes.
+
+    >>> import graphc as gc
+    >>> x = gc.input("x", 3)
+    >>> gc.asarray([x[0], 2 * x[1], 0.0])
+    <Tensor f32[3] = concatenate(...)>
+    """
+    tensor = as_tensor(_stacked(a))
+    return tensor if dtype is None else tensor.astype(dtype)
+
+
+def _stacked(a: Any) -> TensorLike:
+    """Nested lists with tensors in them as one tensor."""
+    if not isinstance(a, list | tuple) or not any(_has_tensors(each) for each in a):
+        return a
+    return FUNCTIONS["stack"]([_stacked(each) for each in a])
+
+
+def _has_tensors(a: object) -> bool:
+    if isinstance(a, list | tuple):
+        return any(map(_has_tensors, a))
+    return isinstance(a, Tensor)
+
+
 @public
 def arange(
     start: float, stop: float | None = None, step: float = 1, dtype: object = None

@@ -1,4 +1,4 @@
-"""Order: sort, argsort, top_k, searchsorted, digitize.
+"""Order: sort, argsort, lexsort, partition, top_k, searchsorted, digitize.
 
 Owns those functions. Imports the op records. Invariant: NaN is larger than all numbers, equal
 elements keep their order, and sorted elements have the derivative of what they were taken from.
@@ -7,12 +7,14 @@ elements keep their order, and sorted elements have the derivative of what they 
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from graphc.functions.axes import axis_of
-from graphc.functions.indexing import take
+from graphc.functions.index_entries import known_positions
+from graphc.functions.indexing import take, take_along_axis
 from graphc.functions.rearranging import flip
 from graphc.functions.refusal import refused
 from graphc.ir.build import ops, reshape
@@ -60,6 +62,37 @@ def argsort(
     """
     node, place = _along("argsort", a, axis)
     return Tensor(ops.argsort(node, axis=place, descending=bool(descending)))
+
+
+@public
+def partition(a: TensorLike, kth: int | Sequence[int], axis: int | None = -1) -> Tensor:
+    """The elements along `axis` with those at `kth` where sorting puts them, smaller ones before
+    them and larger ones after: all of them in order, which is one such order."""
+    _check_kth("partition", a, kth, axis)
+    return sort(a, axis)
+
+
+@public
+def argpartition(a: TensorLike, kth: int | Sequence[int], axis: int | None = -1) -> Tensor:
+    """The positions, as i64, of the elements in the order of `partition`."""
+    _check_kth("argpartition", a, kth, axis)
+    return argsort(a, axis)
+
+
+def _check_kth(name: str, a: TensorLike, kth: int | Sequence[int], axis: int | None) -> None:
+    node, place = _along(name, a, axis)
+    known_positions(np.asarray(kth), place, node)
+
+
+@public
+def lexsort(keys: Sequence[TensorLike] | Tensor, axis: int = -1) -> Tensor:
+    """The positions, as i64, in the order of the last key; of equal elements that of the key before
+    it, and so on. All keys have one shape."""
+    first, *others = (as_tensor(key) for key in keys)
+    order = argsort(first, axis)
+    for key in others:
+        order = take_along_axis(order, argsort(take_along_axis(key, order, axis), axis), axis)
+    return order
 
 
 @public

@@ -52,7 +52,7 @@ def quantile(
     declared, come first. Of integers and booleans in f64; NaN where an element is NaN. Raises
     `AttributeValueError` for `q` outside of 0 to 1 and `ShapeError` for the quantile of nothing.
     """
-    parts = _known(q)
+    parts = known_parts(q)
     rows, shape = _rows("quantile", a, axis, keepdims)
     if method not in get_args(Method):
         raise AttributeValueError(
@@ -74,7 +74,7 @@ def percentile(
     method: Method = "linear",
 ) -> Tensor:
     """`quantile` of `q` / 100."""
-    return quantile(a, _known(q, 100.0), axis, keepdims, method=method)
+    return quantile(a, known_parts(q, 100.0), axis, keepdims, method=method)
 
 
 @public
@@ -91,7 +91,7 @@ def median(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _between(rows, low, np.array([0.0 if count % 2 else 0.5])).reshape(shape)
 
 
-def _known(q: ArrayLike, whole: float = 1.0) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def known_parts(q: ArrayLike, whole: float = 1.0) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     if isinstance(q, Tensor):
         raise AttributeValueError(
             "the parts of a quantile must be known while the graph is declared",

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable
 from functools import cache
 from inspect import Parameter as Argument
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from graphc.ir.ops.combinators import ReductionAttrs, reduced_shape
 from graphc.ir.types import DType, TensorType, bool_, float32, float64, int64
 from graphc.promotion import as_dtype, as_node, as_tensor
 from graphc.public import at_user_line, public
-from graphc.registry import FUNCTIONS, register
+from graphc.registry import BY_NUMPY, FUNCTIONS, register
 from graphc.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -258,6 +258,23 @@ def count_nonzero(a: TensorLike, axis: Axis = None, *, keepdims: bool = False) -
 def ptp(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest less the smallest element along `axis`."""
     return max(a, axis, keepdims) - min(a, axis, keepdims)
+
+
+def _answer_reduce(ufunc: np.ufunc, function: Callable[..., Tensor]) -> None:
+    """Let `ufunc.reduce(t)` build what `function` builds; its axis is the first by itself."""
+
+    def reduce(a: TensorLike, axis: Axis = 0, **options: Any) -> Tensor:
+        return function(a, axis, **options)
+
+    BY_NUMPY[ufunc.reduce] = reduce
+
+
+_answer_reduce(np.add, sum)
+_answer_reduce(np.multiply, prod)
+_answer_reduce(np.maximum, max)
+_answer_reduce(np.minimum, min)
+_answer_reduce(np.logical_and, all)
+_answer_reduce(np.logical_or, any)
 
 
 def any_empty(node: Node, axes: tuple[int, ...]) -> bool:

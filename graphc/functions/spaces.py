@@ -1,4 +1,4 @@
-"""Evenly spaced numbers and grids: linspace, logspace, meshgrid.
+"""Evenly spaced numbers and grids: linspace, logspace, geomspace, meshgrid.
 
 Owns those functions. Imports the op records. Invariant: what is spaced evenly is counted, not
 stored; ends may be tensors, and the result has their derivative.
@@ -82,6 +82,27 @@ def logspace(
     exponents = linspace(start, stop, num, endpoint, axis=axis)
     assert isinstance(exponents, Tensor)
     result = power(base, exponents)
+    return result if dtype is None else result.astype(dtype)
+
+
+@public
+def geomspace(
+    start: TensorLike,
+    stop: TensorLike,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: object = None,
+    axis: int = 0,
+) -> Tensor:
+    """Numbers from `start` to `stop`, each the same multiple of the one before.
+
+    Both ends have one sign and are not 0; else the result is NaN.
+    """
+    first, last = _ends(start, stop)
+    logs = linspace(apply(ops.log, abs(first)), apply(ops.log, abs(last)), num, endpoint, axis=axis)
+    assert isinstance(logs, Tensor)
+    sign = where(first * last > 0, apply(ops.sign, first), math.nan)
+    result = sign * apply(ops.exp, logs)
     return result if dtype is None else result.astype(dtype)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from graphc.functions.axes import axis_of, shape_of
 from graphc.functions.refusal import refused
-from graphc.ir.build import ops, reshape, slice_along
+from graphc.ir.build import reshape, slice_along
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
 from graphc.ir.graph import Node
 from graphc.promotion import as_node
@@ -79,7 +79,7 @@ def unstack(x: TensorLike, *, axis: int = 0) -> tuple[Tensor, ...]:
     place = axis_of("unstack", axis, node)
     shape = node.shape[:place] + node.shape[place + 1 :]
     return tuple(
-        Tensor(reshape(_part(node, place, position, position + 1), shape))
+        Tensor(reshape(slice_along(node, place, position, 1), shape))
         for position in range(node.shape[place])
     )
 

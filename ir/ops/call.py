@@ -1,26 +1,30 @@
 """Calls of functions from outside: the user's own, native or in Python.
 
-Owns the records of `external` and `call`. Imports `ir.foreign`. Invariants: the address of a
-function is data that is bound when a program is loaded, never part of its code; no call is made
-while a program is compiled.
+Owns the records of `external` and `call`. Imports ctypes, for samples, and `ir.foreign`.
+Invariants: the address of a function is data that is bound when a program is loaded, never part of
+its code; no call is made while a program is compiled.
 """
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NoReturn
 
-from graphc.ir.diagnostics import DTypeError, GradientError, ShapeError
+from graphc.ir.diagnostics import DTypeError, GradientError, GraphError, ShapeError
 from graphc.ir.foreign import ForeignFunction
+from graphc.ir.foreign import register as register_foreign
 from graphc.ir.graph import Attrs, Graph, Node
-from graphc.ir.op import NO_GRADIENT, Array, Family, OfResults, Op
+from graphc.ir.op import NO_GRADIENT, Array, Family, OfResults, Op, Sample
 from graphc.ir.ops.algebra import ops
 from graphc.ir.ops.batching import Batched, batch_size, repeated
 from graphc.ir.ops.bundle import items
 from graphc.ir.ops.registry import register
+from graphc.ir.ops.samples import Deferred, draw
 from graphc.ir.routine import ArrayView, RoutineBuilder
-from graphc.ir.types import TensorType, TupleType, uint64
+from graphc.ir.types import TensorType, TupleType, float64, uint64
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,31 @@ WORDS = TensorType(uint64, (2,))
 """The type of what says where a function is."""
 
 
+@cache
+def _doubling() -> dict[str, ForeignFunction]:
+    """2 x of three numbers, for samples."""
+    kind, numbers = TensorType(float64, (3,)), ctypes.POINTER(ctypes.c_double)
+
+    def double(x: Any, y: Any) -> None:
+        y[0], y[1], y[2] = 2 * x[0], 2 * x[1], 2 * x[2]
+
+    native = ctypes.CFUNCTYPE(None, numbers, numbers)(double)
+    address = ctypes.cast(native, ctypes.c_void_p).value or 0
+
+    def make(name: str) -> ForeignFunction:
+        return ForeignFunction(
+            name,
+            (kind,),
+            (kind,),
+            address,
+            gives_status=False,
+            evaluate=lambda x: [2 * x],
+            owner=native,
+        )
+
+    return {"function": register_foreign("doubling", make)}
+
+
 external = register(
     Op(
         name="external",
@@ -43,6 +72,7 @@ external = register(
         infer=lambda types, attrs: WORDS,
         reference=lambda function: function.words,
         doc="Where this process has a function that the program calls.",
+        samples=(Sample(lambda rng, dtype: (), Deferred(_doubling)),),
         value=lambda attrs: attrs.function.words,
         vjp=NO_GRADIENT,
         jvp=NO_GRADIENT,
@@ -103,6 +133,16 @@ def _call_batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
     return ops.scan(*(given[i] for i in order), body=body, length=size, slices=sum(each))
 
 
+def _sample(size: int, refuse: type[GraphError] | None = None) -> Sample:
+    return Sample(
+        lambda rng, dtype: (_doubling()["function"].words, draw(rng, dtype, (size,))),
+        Deferred(_doubling),
+        refuse=refuse,
+        label=f"of {size}",
+        differentiable=False,
+    )
+
+
 call = register(
     Op(
         name="call",
@@ -117,6 +157,8 @@ call = register(
         jvp=OfResults(_refuse),
         batch=_call_batch,
         routine=_call,
+        sample_dtypes=(float64,),
+        samples=(_sample(3), _sample(4, ShapeError), _sample(0, ShapeError)),
         stored=True,
         foreign=True,
         cost=0,
