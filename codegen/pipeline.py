@@ -32,6 +32,7 @@ from graphc.ir.passes.inline_regions import inline_regions
 from graphc.ir.passes.merge_scans import merge_scans
 from graphc.ir.passes.plan_memory import MemoryPlan
 from graphc.ir.passes.prune_scans import prune_scans
+from graphc.ir.passes.scatter_updates import scatter_updates
 from graphc.ir.passes.simplify import simplify
 from graphc.ir.passes.stabilize import stabilize
 from graphc.ir.passes.take_while_sweeping import take_while_sweeping
@@ -51,6 +52,7 @@ PIPELINE: tuple[tuple[str, tuple[Pass, ...]], ...] = (
             inside(stabilize),
             inside(widen),
             inside(simplify),
+            inside(scatter_updates),
         ),
     ),
     ("fused", (inside(take_while_sweeping), inside(capture_constants), inside(fuse))),

@@ -19,7 +19,7 @@ from graphc.codegen.values import Value, index
 from graphc.ir.graph import Graph, Node
 from graphc.ir.op import Family, item_index
 from graphc.ir.passes.plan_memory import aligned
-from graphc.ir.types import TensorType, TupleType, int8, row_major_strides
+from graphc.ir.types import TensorType, int8, row_major_strides
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,13 @@ def plan_routine(
     """The plan of a kernel of these nodes, which stores `writes`. `workspace_bytes` is what its
     nested graphs need; one of them runs at a time."""
     (node,) = (node for node in nodes if node.op.family is Family.ROUTINE)
-    types = result_types(node)
+    types = node.type.parts
     results: list[Node | None] = [None] * len(types)
     for written in writes:
         results[item_index(written) if written.op.family is Family.ITEM else 0] = written
     unread = (type_ for type_, result in zip(types, results, strict=True) if result is None)
     asked = node.op.scratch(node) if node.op.scratch else ()
     return Routine(node, tuple(results), (*unread, *asked), vector_bytes, workspace_bytes)
-
-
-def result_types(node: Node) -> tuple[TensorType, ...]:
-    """The types of a node's results, be they one or several."""
-    return node.type.results if isinstance(node.type, TupleType) else (node.type,)
 
 
 def emit_routine(

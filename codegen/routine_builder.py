@@ -109,7 +109,9 @@ class LoopWriter:
         return Number(self, self._across(total))
 
     def copy(self, source: Array, target: Array) -> None:
-        """Copy all elements of one array to another of the same shape."""
+        """Copy all elements of one array to another of the same shape, unless they are one."""
+        if (source.address, source.strides) == (target.address, target.strides):
+            return
         *outer, last = target.shape or (1,)
         scalar = not target.shape
         with self.each(*outer) as place:

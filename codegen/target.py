@@ -76,12 +76,13 @@ def host_target() -> Target:
 @cache
 def compiler() -> tuple[object, ...]:
     """Which LLVM makes the code: its version, and the size and time of the library it is in."""
+    version: tuple[object, ...] = llvm.llvm_version_info
     library = Path(llvm.__file__).with_name(llvm.ffi.get_library_name())
     try:
         found = library.stat()
     except OSError:  # the program was packed into one file, with llvmlite
-        return llvm.llvm_version_info
-    return *llvm.llvm_version_info, found.st_size, found.st_mtime_ns
+        return version
+    return *version, found.st_size, found.st_mtime_ns
 
 
 def vector_unit(triple: str, features: str) -> tuple[int, int]:

@@ -27,7 +27,18 @@ if not Path(__path__[0], "ir").exists():
     __path__.append(str(Path(__path__[0]).parent))
 
 if TYPE_CHECKING:
-    from graphc import datasets, errors, functions, init, linalg, nn, optim, random, training
+    from graphc import (
+        datasets,
+        errors,
+        functions,
+        init,
+        linalg,
+        nn,
+        optim,
+        random,
+        schedules,
+        training,
+    )
     from graphc.autodiff import (
         grad,
         hessian,
@@ -109,6 +120,7 @@ __all__ = [
     "param",
     "random",
     "scan",
+    "schedules",
     "training",
     "uint8",
     "uint16",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.declare import Parameter, ParameterNode
 from graphc.ir.diagnostics import BoundaryError, DTypeError, GraphError, NameClashError, ShapeError
-from graphc.ir.graph import Graph, Node, Update
+from graphc.ir.graph import Graph, Node, Update, fresh_name
 from graphc.ir.ops import source
 from graphc.promotion import as_node
 from graphc.public import at_user_line
@@ -114,11 +114,7 @@ def _output_names(nodes: Sequence[Node], paths: Sequence[str]) -> tuple[str, ...
         wanted = re.sub(r"[^A-Za-z0-9_.]", "_", wanted) or "out"
         if not re.match(r"[A-Za-z_]", wanted):
             wanted = f"out{wanted}"
-        name, number = wanted, 0
-        while name in names:
-            number += 1
-            name = f"{wanted}_{number}"
-        names.append(name)
+        names.append(fresh_name(wanted, names))
     return tuple(names)
 
 

@@ -131,7 +131,10 @@ def source_digest() -> str | None:
 
 
 def _source_digest_now() -> str | None:
-    files = sorted(_source_files())
+    try:
+        files = sorted(_source_files())
+    except OSError:  # graphc is not in files, or one has just been replaced
+        return None
     if not files or max(changed for _, _, changed in files) >= graphc._loaded_at * 1e9:
         return None
     return hashlib.sha256(repr(files).encode()).hexdigest()
@@ -139,10 +142,14 @@ def _source_digest_now() -> str | None:
 
 def _source_files() -> Iterator[tuple[str, int, int]]:
     """Path, size and time of change of each file of graphc; contents would take longer to read."""
-    for room in (graphc, graphc.ir, graphc.codegen, graphc.runtime):
-        for folder, _, names in os.walk(room.__path__[0]):
-            for name in names:
-                if name.endswith(".py"):
-                    path = os.path.join(folder, name)
-                    found = os.stat(path)
-                    yield path, found.st_size, found.st_mtime_ns
+    whole = graphc.__path__[0]
+    rooms = [room.__path__[0] for room in (graphc.ir, graphc.codegen, graphc.runtime)]
+    # In a checkout the rooms lie beside graphc/, installed they are part of it.
+    pending = [whole, *(room for room in rooms if not room.startswith(whole + os.sep))]
+    while pending:
+        for item in os.scandir(pending.pop()):
+            if item.name.endswith(".py") and not item.name.startswith("."):
+                found = item.stat()
+                yield item.path, found.st_size, found.st_mtime_ns
+            elif item.is_dir() and item.name != "__pycache__":
+                pending.append(item.path)

@@ -1,6 +1,6 @@
 """`check_grad`: derivatives against differences of the function itself.
 
-Owns `check_grad`. Imports `autodiff`, `differences` and `tracing`. Invariant: everything is
+Owns `check_grad`. Imports `autodiff`, `numerical` and `tracing`. Invariant: everything is
 computed in f64 by compiled code, and every tolerance is relative to the derivative at hand, so
 that a function of tiny values is checked as well as any other.
 """
@@ -15,11 +15,11 @@ import numpy as np
 
 from graphc.autodiff.operands import name_of, returned_by
 from graphc.autodiff.sweeps import backward, forward
-from graphc.differences import Array, directional
 from graphc.ir.build import cast, constant
 from graphc.ir.diagnostics import DerivativeError, GradientError
 from graphc.ir.graph import Node
 from graphc.ir.types import float64
+from graphc.numerical import Array, directional
 from graphc.public import at_user_line
 from graphc.tensor import Tensor
 from graphc.tracing import argument_names, as_array, trace

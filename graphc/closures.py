@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphc.ir.build import ops
-from graphc.ir.diagnostics import ControlError, GraphError
+from graphc.ir.diagnostics import ControlError
 from graphc.ir.graph import SERIALS, Graph, Node, Update, fresh_name, substituted, topological
 from graphc.ir.location import provenance
 from graphc.ir.op import Family
 from graphc.ir.passes.inline import is_unstored
 from graphc.ir.passes.stabilize import stabilize
 from graphc.ir.types import TensorType
-from graphc.promotion import as_tensor
+from graphc.promotion import as_result, as_tensor
 from graphc.tensor import Tensor
 from graphc.trees import Tree, flatten
 
@@ -37,14 +37,8 @@ def run(function: Callable[..., Any], *arguments: Any) -> tuple[list[Node], Tree
 
 def result_node(leaf: object, function: Callable[..., Any]) -> Node:
     """The node of what a function returned."""
-    try:
-        return as_tensor(leaf).node  # type: ignore[arg-type]
-    except GraphError:
-        name = getattr(function, "__name__", "the function")
-        raise ControlError(
-            f"{name} returns a {type(leaf).__name__}, which is no tensor",
-            help="return tensors, or tuples, lists and dicts of them",
-        ) from None
+    name = getattr(function, "__name__", "the function")
+    return as_result(leaf, name, ControlError).node
 
 
 def operand_nodes(value: object) -> tuple[list[Node], Tree]:

@@ -36,8 +36,7 @@ class Step(Executable):
     def __init__(
         self, program: Program, code: Compilation | Cached, watch: Watch | None = None
     ) -> None:
-        externals = [function.owner for function in code.externals]
-        super().__init__(code.artifact, program.storages, code.constants, externals)
+        super().__init__(code.artifact, program.storages, code.constants, code.externals)
         self.program = program
         self._code = code
         self.watch = watch
@@ -49,7 +48,8 @@ class Step(Executable):
         """How the code came about. The program of a step from the cache is compiled for this, once
         and to the same code."""
         if isinstance(self._code, Cached):
-            self._code = _compiled(self.program)
+            with provenance(None):
+                self._code = _compiled(self.program)
         return self._code
 
     def ir(self, stage: str = "fused") -> str:

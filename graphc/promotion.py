@@ -1,8 +1,8 @@
 """From what a user passes to nodes of one dtype, by NumPy 2's rules.
 
-Owns `as_node`, `as_tensor`, `promoted` and `WeakNode`. Imports NumPy, `ir` and `Tensor`.
-Invariant: Python numbers are weak (they take the dtype of the tensors beside them), and so are the
-inputs that stand for them in a traced function; NumPy scalars and arrays are not; bfloat16
+Owns `as_node`, `as_tensor`, `as_result`, `promoted` and `WeakNode`. Imports NumPy, `ir` and the
+tensor. Invariant: Python numbers are weak (they take the dtype of the tensors beside them), and so
+are the inputs that stand for them in a traced function; NumPy scalars and arrays are not; bfloat16
 promotes as float16 does, and the two of them to f32.
 """
 
@@ -75,6 +75,17 @@ def as_tensor(value: TensorLike) -> Tensor:
     if isinstance(value, Tensor) and not is_weak(value.node):
         return value
     return Tensor(as_node(value))
+
+
+def as_result(value: object, function: str, error: type[GraphError]) -> Tensor:
+    """What a user's function returned as a tensor; raises `error` for what cannot be one."""
+    try:
+        return as_tensor(value)  # type: ignore[arg-type]
+    except GraphError:
+        raise error(
+            f"{function} returns a {type(value).__name__}, which is no tensor",
+            help="return tensors, or tuples, lists and dicts of them",
+        ) from None
 
 
 def is_weak(node: Node) -> bool:

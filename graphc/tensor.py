@@ -10,7 +10,7 @@ Tensors hash and are found in dicts and sets by identity, because `==` builds a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn, SupportsIndex, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from graphc import dispatch
 from graphc.ir.graph import Node
 from graphc.ir.types import DType, Shape
 from graphc.registry import FUNCTIONS
+from graphc.symbolic import Symbolic
 from graphc.updates import At
 
 TensorLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | np.generic | float | Sequence[Any]"
@@ -31,7 +32,7 @@ def _call(name: str, *operands: object, **attrs: object) -> Tensor:
     return result
 
 
-class Tensor:
+class Tensor(Symbolic):
     """A symbolic tensor: a dtype, a static shape and the operation that makes its value.
 
     Made by `gc.input`, `gc.param`, `gc.const` and by operating on other tensors, with Python
@@ -216,12 +217,6 @@ class Tensor:
     def __getitem__(self, index: object) -> Tensor:
         return _call("getitem", self, index)
 
-    def __setitem__(self, index: object, values: object) -> NoReturn:
-        raise TypeError(
-            "a symbolic tensor is a value and cannot be changed in place: "
-            "write `t = t.at[index].set(values)`"
-        )
-
     @property
     def at(self) -> At:
         """`t.at[index].set(values)`: the tensor with other values there; so `add`, `multiply`,
@@ -325,15 +320,15 @@ class Tensor:
         return _call("astype", self, dtype)
 
     def conj(self) -> Tensor:
-        return self
+        return _call("conj", self)
 
     def conjugate(self) -> Tensor:
-        return self
+        return _call("conj", self)
 
     def copy(self) -> Tensor:
         return _call("copy", self)
 
-    # NumPy's protocols, and Python's that a symbolic value cannot answer.
+    # NumPy's protocols and Python's.
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
         return dispatch.call_ufunc(ufunc, method, operands, options)
@@ -348,43 +343,6 @@ class Tensor:
         if not all(issubclass(kind, (Tensor, np.ndarray)) for kind in types):
             return NotImplemented
         return dispatch.call_function(function, operands, options)
-
-    def __array__(self, *options: object, **more: object) -> NoReturn:
-        raise TypeError(
-            f"{self!r} is symbolic and has no values to make an array of. In a traced function, "
-            "call gc.* or np.* functions on the tensor itself; elsewhere, "
-            "compile it with gc.compile and call the step"
-        )
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError(
-            f"{self!r} is symbolic: its truth is not known while the graph is declared. "
-            "Choose between values with gc.where(condition, x, y), between computations with "
-            "gc.cond, combine conditions with & | ~, "
-            "and compare the tensors themselves with `is` (so not `t in list`)"
-        )
-
-    def __float__(self) -> NoReturn:
-        raise self._no_number("float")
-
-    def __int__(self) -> NoReturn:
-        raise self._no_number("int")
-
-    def __index__(self) -> NoReturn:
-        raise self._no_number("int")
-
-    def item(self, *index: int) -> NoReturn:
-        raise self._no_number("number")
-
-    def tolist(self) -> NoReturn:
-        raise self._no_number("list")
-
-    def _no_number(self, kind: str) -> TypeError:
-        return TypeError(
-            f"{self!r} is symbolic and is no {kind} yet. In a traced "
-            "function, name the argument in static_argnums to have its value; elsewhere, "
-            "compile it with gc.compile and convert what the step returns"
-        )
 
     def __len__(self) -> int:
         if not self.shape:

@@ -19,12 +19,12 @@ import numpy as np
 
 import graphc.functions  # noqa: F401  fills the registry, from which tensors take operators
 from graphc.ir.build import ops
-from graphc.ir.diagnostics import BoundaryError, GraphError
+from graphc.ir.diagnostics import BoundaryError
 from graphc.ir.graph import Node, fresh_name, substituted, topological
 from graphc.ir.location import provenance
 from graphc.ir.ops import source
 from graphc.ir.types import TensorType, float64, int64
-from graphc.promotion import WeakNode, as_dtype, as_tensor
+from graphc.promotion import WeakNode, as_dtype, as_result
 from graphc.tensor import Tensor
 from graphc.trees import Tree, flatten
 
@@ -126,7 +126,7 @@ def trace(
     tensors = [symbol(leaf, label) for leaf, label in zip(leaves, _legal(names), strict=True)]
     with provenance(None):  # what the function builds has the lines of the function
         returned, tree = flatten(function(tensors))
-    outputs = [_output(leaf, name) for leaf in returned]
+    outputs = [as_result(leaf, name, BoundaryError) for leaf in returned]
     return _compiled([tensor.node for tensor in tensors], outputs, tree, name)
 
 
@@ -167,16 +167,6 @@ def symbol(leaf: Any, name: str) -> Tensor:
         return Tensor(WeakNode(node.op, (), node.attrs, node.type, node.loc, node.origin, name))
     array = np.asarray(leaf)
     return Tensor(ops.input(type=TensorType(as_dtype(array.dtype), array.shape), name=name))
-
-
-def _output(leaf: object, name: str) -> Tensor:
-    try:
-        return as_tensor(leaf)  # type: ignore[arg-type]
-    except GraphError:
-        raise BoundaryError(
-            f"{name} returns a {type(leaf).__name__}, which is no tensor",
-            help="return tensors, or tuples, lists and dicts of them",
-        ) from None
 
 
 def _legal(names: Sequence[str]) -> list[str]:

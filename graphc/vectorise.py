@@ -15,10 +15,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from graphc.ir.build import broadcast, ops
+from graphc.ir.build import ops
 from graphc.ir.diagnostics import BatchError
 from graphc.ir.graph import Node
 from graphc.ir.location import current_provenance
+from graphc.ir.ops.batching import repeated
 from graphc.ir.passes.batch import batch_nodes
 from graphc.promotion import as_node
 from graphc.public import at_user_line
@@ -245,7 +246,7 @@ def _placed(node: Node, batched: bool, leaf: _Leaf, size: int) -> Node:
                 help="give it an axis; None is for what is the same for all examples",
             )
         return node
-    stack = node if batched else broadcast(node, (size, *node.shape))
+    stack = repeated(node, batched, size)
     rank = len(stack.shape)
     axis = _position(leaf, rank, "out_axes", f"a batch of it has {rank} axes")
     perm = (*range(1, axis + 1), 0, *range(axis + 1, rank))

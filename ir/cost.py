@@ -13,7 +13,6 @@ from dataclasses import astuple, dataclass, replace
 from graphc.ir.graph import Node, topological
 from graphc.ir.nested import nested_graphs
 from graphc.ir.op import Family
-from graphc.ir.types import TensorType, TupleType
 
 
 @dataclass(frozen=True)
@@ -108,22 +107,10 @@ def _cost(node: Node) -> Cost:
         return cost
     cost = replace(
         cost,
-        bytes_read=sum(_bytes(operand.type) for operand in node.operands),
-        bytes_written=_bytes(node.type),
+        bytes_read=sum(part.bytes for operand in node.operands for part in operand.type.parts),
+        bytes_written=sum(part.bytes for part in node.type.parts),
     )
     if node.op.family is Family.CONTRACTION:
         return replace(cost, multiply_adds=node.type.size * node.operands[0].shape[-1])
-    elements = max((_size(each.type) for each in (node, *node.operands)), default=0)
+    elements = max(sum(part.size for part in each.type.parts) for each in (node, *node.operands))
     return replace(cost, operations=node.op.cost * elements)
-
-
-def _bytes(type_: TensorType) -> int:
-    if isinstance(type_, TupleType):
-        return sum(result.bytes for result in type_.results)
-    return type_.bytes
-
-
-def _size(type_: TensorType) -> int:
-    if isinstance(type_, TupleType):
-        return sum(result.size for result in type_.results)
-    return type_.size

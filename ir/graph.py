@@ -75,8 +75,8 @@ class Update:
 class KernelGroup:
     """Nodes that the fuse pass put into one kernel.
 
-    `shape` is the kernel shape (`map`, `reduce`, `row`, `contract`); `reason` says why the group
-    was begun, for readers of the dump.
+    `shape` is the kernel shape (`map`, `reduce`, `row`, `contract`, `routine`); `reason` says why
+    the group was begun, for readers of the dump.
     """
 
     name: str

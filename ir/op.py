@@ -173,7 +173,8 @@ class Op:
     the first operand in whose bounds it lies, and is `fill(attrs)` if there is none. A source that
     is known at compile time gives its `value(attrs)` (constant) or the axis along which it counts,
     `position(attrs)` (iota). A routine is a program of loops of its own,
-    `routine(b, attrs, *arrays)`, on its operands, results and `scratch(node)` arrays. An op with
+    `routine(b, attrs, *arrays)`, on its operands, results and `scratch(node)` arrays; its result
+    may be written over operand number `in_place`. An op with
     several results has a `TupleType`; its derivative rules are `OfResults`. An op that computes
     with indices says in `indexed(node)` which operands they are and the size of the axis that each
     counts along; those of a layout op are in its maps.
@@ -214,6 +215,7 @@ class Op:
     position: Callable[[Any], int] | None = None
     routine: Routine | None = None
     scratch: Callable[[Node], tuple[TensorType, ...]] | None = None
+    in_place: int | None = None
     indexed: Callable[[Node], tuple[tuple[int, int], ...]] | None = None
     foreign: bool = False
     # What the batch pass reads.

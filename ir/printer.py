@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.foreign import ForeignFunction
-from graphc.ir.graph import Attrs, Graph, Node, unique_names
+from graphc.ir.graph import Attrs, Graph, Node, fresh_name, unique_names
 from graphc.ir.location import Location, Origin
 from graphc.ir.nested import all_graphs
 from graphc.ir.ops.value import ConstantValue
@@ -61,10 +61,7 @@ def _graph_names(graphs: Sequence[Graph]) -> dict[int, str]:
     named: dict[int, str] = {}
     held: set[str] = set()
     for graph in reversed(graphs):
-        name, number = graph.name, 0
-        while name in held:
-            number += 1
-            name = f"{graph.name}_{number}"
+        name = fresh_name(graph.name, held)
         held.add(name)
         named[id(graph)] = name
     return named

@@ -164,6 +164,11 @@ class TensorType:
         """Size in bytes of a contiguous buffer of this type."""
         return self.size * self.dtype.bytes
 
+    @property
+    def parts(self) -> tuple[TensorType, ...]:
+        """The types of a node's results, be they one or several."""
+        return (self,)
+
     def with_shape(self, shape: Shape) -> TensorType:
         return TensorType(self.dtype, tuple(shape))
 
@@ -184,6 +189,10 @@ class TupleType(TensorType):
     """
 
     results: tuple[TensorType, ...] = ()
+
+    @property
+    def parts(self) -> tuple[TensorType, ...]:
+        return self.results
 
     @staticmethod
     def of(results: Iterable[TensorType]) -> TupleType:

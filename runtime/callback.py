@@ -1,8 +1,8 @@
 """Functions of the user's that compiled code calls: how it reaches them, and what they raise.
 
-Owns `Callback`, the native face of a Python function, `call_native` and `guarded`. Imports ctypes,
-NumPy and the rest of `runtime`. Invariant: a result is written only once all results have been
-checked; what a function raises ends the step and is raised by the call of the step.
+Owns `External`, `Callback`, which native code can call, `call_native` and `guarded`. Imports
+ctypes, NumPy and the rest of `runtime`. Invariant: a result is written only once all results have
+been checked; what a function raises ends the step and is raised by the call of the step.
 
 The interpreter's lock is taken for a Python function, whichever thread runs the step.
 """
@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,14 @@ _raised = threading.local()
 """What a callback of this thread raised last, until the step's call raises it."""
 
 
+class External(Protocol):
+    """A function of this process that a step calls, and that lives as long as the step has it."""
+
+    @property
+    def gives_status(self) -> bool:
+        """Whether it can end the step: a Python function can."""
+
+
 @dataclass(frozen=True)
 class Buffer:
     """An array that a function takes or gives: contiguous, of native byte order."""
@@ -45,13 +54,13 @@ class Buffer:
         """The array that lies at an address."""
         if 0 in self.shape or address is None:
             return self.empty()
-        size = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
-        memory = (ctypes.c_char * size).from_address(address)
+        size = math.prod(self.shape) * self.dtype.itemsize
+        memory = memoryview((ctypes.c_char * size).from_address(address)).cast("B")
         return np.ndarray(self.shape, self.dtype, memory)
 
 
 class Callback:
-    """A Python function of arrays, with an address that native code can call.
+    """A Python function of arrays that native code can call.
 
     The function gets arrays that cannot be written to and that are its only while it runs. It
     returns an array, or a tuple or list of them where it has several results.
@@ -67,9 +76,12 @@ class Callback:
         self.name = name
         self._function = function
         self._operands, self._results = tuple(operands), tuple(results)
-        prototype = _prototype(len(self._operands) + len(self._results), ctypes.c_int32)
-        self._native = prototype(self._run)
-        self.address: int = ctypes.cast(self._native, ctypes.c_void_p).value or 0
+
+    def native(self) -> Any:
+        """A function of ctypes that calls this one on the addresses of operands and results, and
+        returns a status. It keeps this one alive, which so knows nothing of it."""
+        count = len(self._operands) + len(self._results)
+        return _prototype(count, ctypes.c_int32)(self._run)
 
     def evaluate(self, *operands: Array) -> list[Array]:
         """The results, checked. Raises what the function raises, and `CallbackResultError`."""
@@ -121,6 +133,11 @@ def call_native(address: int, results: Sequence[Buffer], operands: Sequence[Arra
     return found
 
 
+def address_of(native: Any) -> int:
+    """Where the code of a function of ctypes begins."""
+    return ctypes.cast(native, ctypes.c_void_p).value or 0
+
+
 def take_raised() -> BaseException:
     """What the callback raised that ended the step of this thread."""
     error: BaseException = _raised.__dict__.pop("error")
@@ -130,7 +147,7 @@ def take_raised() -> BaseException:
 def guarded(call: Callable[..., Any], name: str, updated: Sequence[Array]) -> Callable[..., Any]:
     """The call of a step that calls functions of this process.
 
-    One call runs at a time. What the step updates is as it was if it raises. Raises `ReentryError`
+    One call runs at a time. What is `updated` is as it was if it raises. Raises `ReentryError`
     where a function of the step calls the step.
     """
     lock = threading.Lock()

@@ -17,7 +17,7 @@ from graphc.runtime import package
 from graphc.runtime.arguments import Binder
 from graphc.runtime.artifact import Argument, Artifact, Manifest
 from graphc.runtime.buffers import ParameterStorage, aligned_copy
-from graphc.runtime.callback import guarded
+from graphc.runtime.callback import External, guarded
 from graphc.runtime.control import make_builtin, make_control
 from graphc.runtime.errors import ArtifactError, StorageError
 from graphc.runtime.loader import LoadedCode
@@ -46,7 +46,7 @@ class Executable:
         artifact: Artifact,
         params: Mapping[str, ParameterStorage],
         constants: Sequence[NDArray[Any]] = (),
-        externals: Sequence[object] = (),
+        externals: Sequence[External] = (),
     ) -> None:
         """Load the code and bind it to its state.
 
@@ -79,7 +79,9 @@ class Executable:
         self._lock = control.lock
         self.__call__ = make_builtin(control, manifest.name, _documentation(manifest))
         if manifest.externals:
-            updated = [self.params[name].value for name in manifest.updates]
+            can_raise = any(external.gives_status for external in externals)
+            changed = manifest.updates if can_raise else ()
+            updated = [self.params[name].value for name in changed]
             self.__call__ = guarded(self.__call__, manifest.name, updated)
 
     @property

@@ -1,7 +1,9 @@
-"""What every test runs under: the law of the text form, and `--bless` for golden files."""
+"""What every test runs under: the law of the text form, no disk cache, and `--bless` for golden
+files."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +15,10 @@ from graphc.ir.ops import OPS
 from graphc.ir.parser import parse_graph
 from graphc.ir.printer import graph_constants, print_graph
 from graphc.ir.verifier import verify
+
+# What is tested is what this compiler makes, here and in processes that tests start, and nothing is
+# left in the user's folders. Tests of the cache name one of their own.
+os.environ["GRAPHC_CACHE_DIR"] = "off"
 
 LARGEST, MOST = 300, 30
 """Nodes of the largest graph, and number of graphs in one test, that the law is checked on."""

@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis.errors import Flaky
 from tqdm import tqdm
 
 from graphc.ir.printer import print_graph
@@ -79,8 +78,12 @@ def run(number: int, graphs: int, *, apart: bool = False, most_steps: int | None
     )  # fmt: skip
     drawn = cases() if most_steps is None else cases(most_steps)
     test: Callable[[], None] = seed(number)(options(given(drawn)(each)))
-    with contextlib.suppress(AssertionError, Exception, Flaky), quiet():
-        test()
+    try:
+        with quiet():
+            test()
+    except Exception as error:
+        # Where no graph failed, it is one that could not be drawn.
+        failure = failure or Failure("", "".join(traceback.format_exception(error, limit=-4)))
     gc.collect()
     return Report(number, passed, failure, megabytes(), len(loader._linked))
 

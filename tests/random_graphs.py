@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from graphc.ir.build import OPS, cast, constant, ops, scalar, zeros_like
 from graphc.ir.diagnostics import GradientError, GraphError
-from graphc.ir.graph import Attrs, Graph, Node, Update
+from graphc.ir.graph import Attrs, Graph, Node, Update, topological
 from graphc.ir.op import Array, Family, Op, Sample
 from graphc.ir.ops.bundle import items
 from graphc.ir.passes.differentiate import adjoints, tangents
@@ -42,9 +42,12 @@ SIZES = (1, 2, 3, 4, 5, 8, 16, 17, 33, 65, 0)
 LARGEST_SIZE = 6000
 MOST_STEPS, MOST_INNER_STEPS = 20, 4
 MOST_DEPTH = 2
+MOST_OUTPUTS = 8
 TRIES = 6
 
-DRAWN = tuple(op for op in OPS.values() if op.operands and op.family is not Family.ITEM)
+DRAWN = tuple(
+    op for op in OPS.values() if op.operands and op.family is not Family.ITEM and not op.foreign
+)
 """Every op that has operands; `item` is made for each result of an op that has several."""
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -137,6 +140,12 @@ class Growth:
         """A constant for each element of a value."""
         array = self.rng.uniform(0.2, 1, node.shape)
         return constant(np.asarray(array).astype(node.dtype.numpy))
+
+    def ends(self) -> list[Node]:
+        """Values that no other is computed from, as far as they are not too many."""
+        used = {operand for node in topological(self.nodes) for operand in node.operands}
+        ends = [node for node in self.nodes if node not in used and node not in self.leaves]
+        return ends[-MOST_OUTPUTS:] or [self.one_of(self.nodes)]
 
     def step(self) -> None:
         """Add the result of an op, if one is found that takes what there is."""
@@ -297,16 +306,14 @@ def cases(draw: Draw, most_steps: int = MOST_STEPS) -> Case:
     others = tuple(DTYPES_BY_NAME.values())
     for _ in range(growth.integer(2)):
         growth.plain_leaf(others[growth.integer(len(others) - 1)])
-    for _ in range(most_steps):
-        if draw(st.integers(0, 23)) == 0:
-            break
+    for _ in range(1 + growth.integer(most_steps - 1)):
         growth.step()
     return finished(growth)
 
 
 def finished(growth: Growth) -> Case:
     """The graph of some of the values, with derivatives of a loss that is made of them."""
-    outputs = [growth.one_of(growth.nodes) for _ in range(1 + growth.integer(2))]
+    outputs = growth.ends()
     derivatives = differentiated(growth, outputs) if growth.integer(2) else None
     if derivatives is not None:
         outputs += derivatives.outputs

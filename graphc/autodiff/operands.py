@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphc.ir import build
-from graphc.ir.diagnostics import GradientError, GraphError
+from graphc.ir.diagnostics import GradientError
 from graphc.ir.graph import Node
 from graphc.ir.location import Origin, current_provenance, provenance
-from graphc.promotion import as_node, as_tensor
+from graphc.promotion import as_node, as_result
 from graphc.tensor import Tensor
 from graphc.trees import Tree, flatten
 
@@ -69,12 +69,7 @@ def scalar_returned_by(f: object, result: object) -> Node:
 
 
 def _returned(f: object, leaf: Any) -> Node:
-    try:
-        node = as_tensor(leaf).node
-    except GraphError:
-        raise GradientError(
-            f"{name_of(f)} returns a {type(leaf).__name__}, which is no tensor", help=_NESTED
-        ) from None
+    node = as_result(leaf, name_of(f), GradientError).node
     _check_float(node)
     return node
 

@@ -14,6 +14,7 @@ from graphc.ir import build
 from graphc.ir.build import ops
 from graphc.ir.graph import Node
 from graphc.ir.location import Origin, current_provenance, provenance
+from graphc.ir.ops.batching import repeated
 from graphc.ir.passes.batch import batch_nodes
 from graphc.ir.passes.differentiate import adjoints, tangents
 from graphc.ir.passes.stabilize import stabilize_nodes
@@ -57,7 +58,7 @@ def _rows(output: Node, wrt: Sequence[Node]) -> list[Node]:
     size = output.type.size
     stacks = batch_nodes(found, {seed: _units(output.type)}, size)
     return [
-        build.reshape(_with_batch(stack, batched, size), (*output.shape, *node.shape))
+        build.reshape(repeated(stack, batched, size), (*output.shape, *node.shape))
         for (stack, batched), node in zip(stacks, wrt, strict=True)
     ]
 
@@ -72,7 +73,7 @@ def _columns(outputs: Sequence[Node], wrt: Sequence[Node], position: int) -> lis
     columns = []
     for (stack, batched), output in zip(stacks, outputs, strict=True):
         rank = len(output.shape)
-        column = _with_batch(stack, batched, size)
+        column = repeated(stack, batched, size)
         if rank:
             column = ops.transpose(column, perm=(*range(1, rank + 1), 0))
         columns.append(build.reshape(column, (*output.shape, *moving.shape)))
@@ -95,10 +96,6 @@ def _units(one: TensorType) -> Node:
             place = count if axis == 1 else ops.add(place, count)
         unit, zero = build.scalar(1, one.dtype), build.scalar(0, one.dtype)
         return ops.where(ops.eq(number, place), unit, zero)
-
-
-def _with_batch(stack: Node, batched: bool, size: int) -> Node:
-    return stack if batched else build.broadcast(stack, (size, *stack.shape))
 
 
 def _stable(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[list[Node], list[Node]]:

@@ -32,13 +32,14 @@ class Data:
 class Program:
     """A compiled program of some framework.
 
-    `call` runs it once and returns when its results are there. `read` gives what the last call
-    computed as arrays, by name. `workspace` is the memory in bytes that a call needs beside
-    its arguments and results, where the framework tells.
+    `call` runs it once and returns when its results are there. `read` takes what a call returned
+    and gives what it computed as arrays, by name; parameters are read where they are kept.
+    `workspace` is the memory in bytes that a call needs beside its arguments and results, where
+    the framework tells; `step` is graphc's.
     """
 
-    call: Callable[[], object]
-    read: Callable[[], Arrays]
+    call: Callable[[], Any]
+    read: Callable[[Any], Arrays]
     workspace: Callable[[], int | None] = lambda: None
     step: Any = None
 

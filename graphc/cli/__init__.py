@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"graphc {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     _add_cache(commands)
+    _add_bench(commands)
     _add_demo(commands)
     _add_dump(commands)
     _add_explain(commands)
@@ -59,6 +60,34 @@ def _add_cache(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     cache.add_argument("action", choices=("info", "clear"), help="show it, or empty it")
     cache.add_argument("--json", action="store_true", help="write info as JSON")
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="measure graphc beside other frameworks, on this machine",
+        description="Measure graphc beside JAX, PyTorch and PyTensor, whichever are installed, and "
+        "beside what the machine can do. Results are compared before anything is timed.",
+    )
+    bench.add_argument("rows", nargs="*", metavar="ROW", help="rows (default: all; see --list)")
+    bench.add_argument("--list", action="store_true", help="list rows, cases, sizes and targets")
+    bench.add_argument("--case", default="", metavar="TEXT", help="cases with this in their name")
+    bench.add_argument("--only", metavar="PEER,...", help="beside these frameworks only")
+    bench.add_argument("--quick", action="store_true", help="a few seconds for each case")
+    bench.add_argument(
+        "--clock",
+        default="wall",
+        choices=("wall", "processor"),
+        help="count elapsed time or, where other programs run beside, that of processors",
+    )
+    bench.add_argument("--threads", type=int, metavar="N", help="for all, in place of each case's")
+    bench.add_argument("--scale", type=float, default=1, help="multiply all sizes")
+    bench.add_argument(
+        "--set", action="append", default=[], metavar="NAME=NUMBER", help="change a size"
+    )
+    bench.add_argument("--json", metavar="FILE", help="write all figures")
+    bench.add_argument("--markdown", metavar="FILE", help="write the tables")
+    bench.add_argument("--plot", metavar="FILE.png", help="draw how much longer others take")
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

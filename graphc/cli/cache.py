@@ -34,9 +34,8 @@ def _cleared(cache: Cache | None) -> str:
     if cache is None:
         return _OFF
     before = cache.clear()
-    left = cache.usage().entries
-    if left:
-        raise CommandError(f"{left} of {before.entries} entries in {cache.folder} cannot be removed")
+    if left := cache.usage().entries:
+        raise CommandError(f"{left} of the entries in {cache.folder} cannot be removed")
     return f"removed {before.entries} entries of {_size(before.bytes)} from {cache.folder}\n"
 
 

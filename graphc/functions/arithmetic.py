@@ -112,7 +112,7 @@ def _representable(bound: TensorLike, a: TensorLike) -> TensorLike:
     """A bound beyond all integers of the dtype of `a` is none: its smallest or largest one."""
     if type(bound) is not int or not isinstance(a, Tensor) or not a.dtype.is_integer:
         return bound
-    info = np.iinfo(a.dtype.numpy)
+    info = np.iinfo(str(a.dtype.numpy))
     return int(min(max(bound, info.min), info.max))
 
 
@@ -151,7 +151,8 @@ def _without_nan(nodes: list[Node]) -> list[Node]:
 @public
 def positive(x: TensorLike) -> Tensor:
     """`+x`: the number itself. Bools are refused, as NumPy refuses them."""
-    return Tensor(*promoted_as(np.positive, [x]))
+    (node,) = promoted_as(np.positive, [x])
+    return x if isinstance(x, Tensor) and x.node is node else Tensor(node)
 
 
 @public

@@ -1,6 +1,6 @@
 """Functions of bits, and of truth: what `& | ^ ~` and the logical functions mean.
 
-Owns those. Imports the op records through `apply`. Invariant: of bools a bit operation is the
+Owns those. Imports the op records. Invariant: of bools a bit operation is the
 logical one, as in NumPy; the logical functions take any numbers, of which non-zero is true.
 """
 

@@ -25,7 +25,7 @@ from graphc.ir.ops.call import external
 from graphc.ir.types import Shape, TensorType, float32
 from graphc.promotion import as_dtype, as_tensor
 from graphc.public import public
-from graphc.runtime.callback import Buffer, Callback, call_native
+from graphc.runtime.callback import Buffer, Callback, address_of, call_native
 from graphc.tensor import Tensor
 
 _NATIVE = ctypes.CFUNCTYPE(None).__mro__[1]
@@ -204,10 +204,8 @@ def _foreign(
 
 
 def _native(function: Any, name: str, operands: Types, results: Types) -> ForeignFunction:
-    if isinstance(function, int | np.integer):
-        address = int(function)
-    else:
-        address = ctypes.cast(function, ctypes.c_void_p).value or 0
+    is_address = isinstance(function, int | np.integer)
+    address = int(function) if is_address else address_of(function)
     if not 0 < address < 1 << 64:
         raise AttributeValueError(f"{address} is no address of a function")
     buffers = _buffers(results)
@@ -226,22 +224,23 @@ def _python(
     function: Any, name: str, operands: Types, results: Types, vectorized: bool
 ) -> ForeignFunction:
     callback = Callback(name, function, _buffers(operands), _buffers(results))
+    native = callback.native()
 
     def for_batch(size: int) -> ForeignFunction:
-        wider = (
+        taken, given = (
             tuple(each.with_shape((size, *each.shape)) for each in types)
             for types in (operands, results)
         )
-        return _foreign(function, name, *wider, vectorized)
+        return _foreign(function, name, taken, given, vectorized)
 
     return ForeignFunction(
         name,
         operands,
         results,
-        callback.address,
+        address_of(native),
         gives_status=True,
         evaluate=lambda *arrays: callback.evaluate(*(array.copy() for array in arrays)),
-        owner=callback,
+        owner=native,
         for_batch=for_batch if vectorized else None,
     )
 

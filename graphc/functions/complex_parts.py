@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from graphc.functions.arithmetic import where
 from graphc.functions.creation import full_like, zeros_like
 from graphc.functions.elementwise import apply
@@ -16,7 +18,7 @@ from graphc.functions.floats import signbit
 from graphc.functions.reductions import as_floats
 from graphc.ir.build import ops
 from graphc.ir.types import bool_
-from graphc.promotion import as_tensor
+from graphc.promotion import as_tensor, promoted_as
 from graphc.public import public
 from graphc.tensor import Tensor
 
@@ -38,8 +40,8 @@ def imag(val: TensorLike) -> Tensor:
 
 @public(also=("conjugate",))
 def conj(x: TensorLike) -> Tensor:
-    """The complex conjugate: the tensor itself."""
-    return as_tensor(x)
+    """The complex conjugate: the tensor itself; bools as i8, as NumPy does."""
+    return Tensor(*promoted_as(np.conjugate, [x]))
 
 
 @public

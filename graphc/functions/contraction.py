@@ -18,7 +18,7 @@ from graphc.functions.pairs import Term, contracted
 from graphc.functions.rearranging import moveaxis
 from graphc.functions.refusal import refused
 from graphc.ir.build import ops, reshape
-from graphc.ir.diagnostics import AttributeValueError, GraphError, ShapeError
+from graphc.ir.diagnostics import AttributeValueError, ShapeError
 from graphc.ir.graph import Node
 from graphc.promotion import as_node, common, promoted
 from graphc.public import public
@@ -162,7 +162,7 @@ def _over(
     return Tensor(contracted([Term(left, tuple(labels)), Term(right, tuple(others))], output))
 
 
-def _unequal(name: str, given: tuple[Node, Node], left: int, right: int) -> ShapeError:
+def _unequal(name: str, given: Sequence[Node], left: int, right: int) -> ShapeError:
     error = ShapeError(
         f"{name} needs equal inner sizes",
         operand=1,
@@ -177,19 +177,12 @@ def _check(left: Node, right: Node, x: TensorLike, y: TensorLike) -> None:
         operand.node if isinstance(operand, Tensor) else node
         for operand, node in ((x, left), (y, right))
     ]
-    error: GraphError | None = None
     for position, node in enumerate((left, right)):
         if not node.shape:
             error = ShapeError(
                 "matmul takes no scalars", operand=position, help="multiply with * instead"
             )
-    if error is None and left.shape[-1] != right.shape[0 if len(right.shape) == 1 else -2]:
-        inner = right.shape[0 if len(right.shape) == 1 else -2]
-        error = ShapeError(
-            "matmul needs equal inner sizes",
-            operand=1,
-            detail=f"(inner size {inner}), but {{0}} is {given[0].type} "
-            f"(inner size {left.shape[-1]})",
-        )
-    if error is not None:
-        raise refused(error, *given)
+            raise refused(error, *given)
+    sizes = left.shape[-1], right.shape[0 if len(right.shape) == 1 else -2]
+    if sizes[0] != sizes[1]:
+        raise _unequal("matmul", given, *sizes)

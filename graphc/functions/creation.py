@@ -14,7 +14,7 @@ from graphc.functions.axes import axis_of, shape_of
 from graphc.functions.elementwise import apply
 from graphc.functions.layout import expand_dims
 from graphc.functions.refusal import refused
-from graphc.ir.build import broadcast, cast, ops, scalar
+from graphc.ir.build import broadcast, cast, ops, resized, scalar
 from graphc.ir.diagnostics import AttributeValueError, DTypeError
 from graphc.ir.types import DType, bool_, float32, float64, int64
 from graphc.promotion import as_dtype, as_node, as_tensor
@@ -90,37 +90,6 @@ def empty_like(
     return zeros_like(prototype, dtype, shape=shape)
 
 
-@public(also=("array",))
-def asarray(
-    a: TensorLike | Sequence[TensorLike], dtype: object = None, *, copy: bool | None = None
-) -> Tensor:
-    """A tensor of an array, a number, or nested lists of them and of scalar tensors.
-
-    In `dtype`, or in that of what is given. `copy` is taken because NumPy takes it; an array is
-    copied, a tensor never changes.
-
-    >>> import graphc as gc
-    >>> x = gc.input("x", 3)
-    >>> gc.asarray([x[0], 2 * x[1], 0.0])
-    <Tensor f32[3] = concatenate(...)>
-    """
-    tensor = as_tensor(_stacked(a))
-    return tensor if dtype is None else tensor.astype(dtype)
-
-
-def _stacked(a: Any) -> TensorLike:
-    """Nested lists with tensors in them as one tensor."""
-    if not isinstance(a, list | tuple) or not any(_has_tensors(each) for each in a):
-        return a
-    return FUNCTIONS["stack"]([_stacked(each) for each in a])
-
-
-def _has_tensors(a: object) -> bool:
-    if isinstance(a, list | tuple):
-        return any(map(_has_tensors, a))
-    return isinstance(a, Tensor)
-
-
 @public
 def arange(
     start: float, stop: float | None = None, step: float = 1, dtype: object = None
@@ -152,9 +121,8 @@ def one_hot(labels: TensorLike, classes: int, dtype: object = float32, axis: int
     if not tensor.dtype.is_integer:
         raise refused(DTypeError("one_hot takes integer labels", operand=0), tensor.node)
     place = axis_of("one_hot", axis, tensor.node, extra=1)
-    shape = [1] * (tensor.ndim + 1)
-    shape[place] = classes
-    positions = Tensor(ops.iota(shape=tuple(shape), axis=place, dtype=tensor.dtype))
+    shape = resized((1,) * (tensor.ndim + 1), place, classes)
+    positions = Tensor(ops.iota(shape=shape, axis=place, dtype=tensor.dtype))
     return apply(ops.eq, expand_dims(tensor, place), positions).astype(dtype)
 
 

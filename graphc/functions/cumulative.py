@@ -14,7 +14,7 @@ import numpy as np
 
 from graphc.functions.axes import axis_of
 from graphc.functions.joining import concatenate
-from graphc.functions.reductions import as_floats, reversed_order
+from graphc.functions.reductions import accumulator, as_floats, reversed_order
 from graphc.functions.refusal import refused
 from graphc.functions.widening import rounded_once
 from graphc.ir.build import (
@@ -31,7 +31,7 @@ from graphc.ir.build import (
 )
 from graphc.ir.diagnostics import AttributeValueError
 from graphc.ir.graph import Node
-from graphc.ir.types import DType, int64, uint64
+from graphc.ir.types import int64
 from graphc.promotion import as_dtype, as_node
 from graphc.public import public
 from graphc.registry import BY_NUMPY
@@ -180,7 +180,7 @@ def _previous(node: Node, axis: int) -> Node:
 
 def _prepared(name: str, a: TensorLike, axis: int | None, dtype: object) -> tuple[Node, int]:
     node, place = _flat_or_along(name, a, axis)
-    wanted = _accumulator(node.dtype) if dtype is None else as_dtype(dtype)
+    wanted = accumulator(ops.sum, "sum", node.dtype) if dtype is None else as_dtype(dtype)
     return cast(node, wanted), place
 
 
@@ -189,13 +189,6 @@ def _flat_or_along(name: str, a: TensorLike, axis: int | None) -> tuple[Node, in
     if axis is None:
         return reshape(node, (node.type.size,)), 0
     return node, axis_of(name, axis, node)
-
-
-def _accumulator(dtype: DType) -> DType:
-    """What NumPy sums in: integers in 64 bits."""
-    if dtype.is_float:
-        return dtype
-    return uint64 if dtype.kind == "uint" else int64
 
 
 def _only_axis(name: str, x: TensorLike, axis: int | None) -> int:

@@ -51,14 +51,13 @@ def insert(arr: TensorLike, obj: Any, values: TensorLike, axis: int | None = Non
     """
     tensor, place = _along("insert", arr, axis)
     rows = moveaxis(tensor, place, 0)
-    where_to = _known("insert", obj, tensor, place, ends=1)
+    positions = _gaps(obj, tensor, place)
     given = as_tensor(values).astype(tensor.dtype)
-    if isinstance(where_to, int) and given.ndim == tensor.ndim and given.ndim:
+    if given.ndim == tensor.ndim:
         given = moveaxis(given, place, 0)
-        where_to = np.full(given.shape[0], where_to)
-    elif not isinstance(where_to, int) and given.ndim == tensor.ndim:
-        given = moveaxis(given, place, 0)
-    positions = np.arange(len(rows) + 1)[where_to].reshape(-1)
+        if not positions.ndim:
+            positions = np.full(given.shape[0], positions)
+    positions = positions.reshape(-1)
     added = broadcast_to(given, (len(positions), *rows.shape[1:]))
     order = np.argsort(np.concatenate([np.arange(len(rows)) + 0.5, positions]), kind="stable")
     return moveaxis(take(concatenate([rows, added]), order, 0), 0, place)
@@ -71,18 +70,37 @@ def _along(name: str, a: TensorLike, axis: int | None) -> tuple[Tensor, int]:
     return tensor, axis_of(name, axis, tensor.node)
 
 
-def _known(name: str, obj: Any, tensor: Tensor, axis: int, ends: int = 0) -> Any:
+def _gaps(obj: Any, tensor: Tensor, axis: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Before which elements something is put: 0 to the size of the axis."""
+    size = tensor.shape[axis]
+    if isinstance(obj, slice) or np.asarray(_not_symbolic("insert", obj)).dtype == bool:
+        return np.asarray(np.arange(size)[_known("insert", obj, tensor, axis)])
+    positions = np.asarray(obj, np.int64)
+    outside = (positions < -size) | (positions > size)
+    if np.any(outside):
+        error = AttributeValueError(
+            f"insert before {positions[outside].flat[0]} on axis {axis} of size {size}", operand=0
+        )
+        raise refused(error, tensor.node)
+    return np.where(positions < 0, positions + size, positions)
+
+
+def _known(name: str, obj: Any, tensor: Tensor, axis: int) -> Any:
     """Positions as NumPy takes them, refused where they are not known or lie outside."""
+    try:
+        np.arange(tensor.shape[axis])[_not_symbolic(name, obj)]
+    except IndexError as error:
+        raise refused(AttributeValueError(f"{name}: {error}", operand=0), tensor.node) from None
+    return obj
+
+
+def _not_symbolic(name: str, obj: Any) -> Any:
     if isinstance(obj, Tensor):
         raise AttributeValueError(
             f"{name} needs positions that are known while the graph is declared",
             help="give them as a number, a list or an array; or choose with gc.where",
         )
-    try:
-        np.arange(tensor.shape[axis] + ends)[obj]
-    except IndexError as error:
-        raise refused(AttributeValueError(f"{name}: {error}", operand=0), tensor.node) from None
-    return int(obj) if isinstance(obj, np.integer) else obj
+    return obj
 
 
 @public

@@ -1,7 +1,7 @@
-"""Functions generated from the records of elementwise ops and reductions.
+"""Functions generated from the records of elementwise ops.
 
-Owns the two generators. Imports the op records. Invariant: no op is named here; name, arguments
-and documentation are the record's.
+Owns their generator, and `apply`, which builds any such op on what a user passes. Imports the op
+records. Invariant: no op is named here; name, arguments and documentation are the record's.
 """
 
 from __future__ import annotations

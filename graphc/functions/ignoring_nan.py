@@ -81,9 +81,7 @@ def _replaced(a: TensorLike, neutral: int) -> Tensor:
 
 
 @public
-def nanquantile(
-    a: TensorLike, q: ArrayLike, axis: Axis = None, keepdims: bool = False
-) -> Tensor:
+def nanquantile(a: TensorLike, q: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The elements along `axis` below which the parts `q` of those lie that are not NaN.
 
     Between two elements on the line through them; NaN where all are. Otherwise as `quantile`.
@@ -93,9 +91,7 @@ def nanquantile(
 
 
 @public
-def nanpercentile(
-    a: TensorLike, q: ArrayLike, axis: Axis = None, keepdims: bool = False
-) -> Tensor:
+def nanpercentile(a: TensorLike, q: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """`nanquantile` of `q / 100`."""
     return _quantile("nanpercentile", a, known_parts(q, 100.0), axis, keepdims)
 
@@ -123,7 +119,7 @@ def _quantile(
     rows = sort(moved.reshape((*kept, count)))
     numbers = apply(ops.eq, rows, rows)
     last = (reductions.sum(numbers, -1, True, dtype=int64) - 1).astype(rows.dtype)
-    place = parts.reshape(-1).astype(rows.dtype.numpy) * last
+    place = as_tensor(parts.reshape(-1)).astype(rows.dtype) * last
     low = place.astype(int64).clip(0, count - 1)
     high = apply(ops.minimum, low + 1, last.astype(int64)).clip(0, count - 1)
     # What is not a number is at the end, where only a row without numbers looks.

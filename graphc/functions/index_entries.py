@@ -1,7 +1,7 @@
 """The entries of an index: integers, slices, `...`, `None`, integer arrays, masks.
 
-Owns `Entry`, `entries_of` and `known_positions`. Imports `ir.diagnostics` and `Tensor`. Invariant: every axis has one
-entry; positions that are known lie inside of their axis.
+Owns `Entry`, `entries_of` and `known_positions`. Imports `ir.diagnostics` and `Tensor`. Invariant:
+every axis has one entry; positions that are known lie inside of their axis.
 """
 
 from __future__ import annotations

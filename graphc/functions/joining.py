@@ -1,4 +1,4 @@
-"""Several tensors made into one: concatenate, stack and what is made of them.
+"""Several tensors made into one: concatenate, stack, asarray and what is made of them.
 
 Owns those functions. Imports the op records. Invariant: operands take their common dtype.
 """
@@ -39,9 +39,7 @@ def concatenate(
 
 
 @public
-def stack(
-    arrays: Sequence[TensorLike] | Tensor, axis: int = 0, *, dtype: object = None
-) -> Tensor:
+def stack(arrays: Sequence[TensorLike] | Tensor, axis: int = 0, *, dtype: object = None) -> Tensor:
     """One after the other along a new axis, which stands at `axis` in the result.
 
     In `dtype`, or in the common one. A tensor stands for its parts along the first axis.
@@ -59,6 +57,38 @@ def stack(
             raise refused(error, *(each.node for each in tensors))
     place = axis_of("stack", axis, tensors[0].node, extra=1)
     return concatenate([expand_dims(tensor, place) for tensor in tensors], place, dtype=dtype)
+
+
+@public(also=("array",))
+def asarray(
+    a: TensorLike | Sequence[TensorLike], dtype: object = None, *, copy: bool | None = None
+) -> Tensor:
+    """A tensor of an array, a number, or nested lists of them and of scalar tensors.
+
+    In `dtype`, or in that of what is given. `copy` is taken because NumPy takes it; an array is
+    copied, a tensor never changes.
+
+    >>> import graphc as gc
+    >>> x = gc.input("x", 3)
+    >>> gc.asarray([x[0], 2 * x[1], 0.0])
+    <Tensor f32[3] = concatenate(...)>
+    """
+    tensor = as_tensor(_stacked(a))
+    return tensor if dtype is None else tensor.astype(dtype)
+
+
+def _stacked(a: Any) -> TensorLike:
+    """Nested lists with tensors in them as one tensor."""
+    if isinstance(a, list | tuple) and any(_has_tensors(each) for each in a):
+        return stack([_stacked(each) for each in a])
+    given: TensorLike = a
+    return given
+
+
+def _has_tensors(a: object) -> bool:
+    if isinstance(a, list | tuple):
+        return any(map(_has_tensors, a))
+    return isinstance(a, Tensor)
 
 
 @public

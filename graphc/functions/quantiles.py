@@ -91,7 +91,9 @@ def median(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _between(rows, low, np.array([0.0 if count % 2 else 0.5])).reshape(shape)
 
 
-def known_parts(q: ArrayLike, whole: float = 1.0) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def known_parts(
+    q: ArrayLike, whole: float = 1.0
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     if isinstance(q, Tensor):
         raise AttributeValueError(
             "the parts of a quantile must be known while the graph is declared",

@@ -1,9 +1,9 @@
 """Reductions: those of the op records, and what is made of one of them.
 
 Owns the generated reductions, sum, prod, max, min, any, all, argmin, count_nonzero and ptp, and
-`as_floats`. Imports the op records. Invariant: `axis` is None for all axes, a number or several,
-counted from the end where negative; `where` and `initial` mean what they mean to NumPy, and an
-element that is left out has no derivative.
+what others reduce with: `reduced`, `accumulator`, `as_floats`. Imports the op records. Invariant:
+`axis` is None for all axes, a number or several, counted from the end where negative; `where` and
+`initial` mean what they mean to NumPy, and an element that is left out has no derivative.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _reduction(op: Op, name: str) -> Callable[..., Tensor]:
     def function(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
         node = as_node(a)
         axes = axes_of(name, axis, node)
-        node = cast(node, _accumulator(op, name, node.dtype))
+        node = cast(node, accumulator(op, name, node.dtype))
         return Tensor(op(node, axes=axes, keepdims=bool(keepdims)))
 
     function.__name__ = function.__qualname__ = name
@@ -65,7 +65,7 @@ def _reduction(op: Op, name: str) -> Callable[..., Tensor]:
 
 
 @cache
-def _accumulator(op: Op, name: str, dtype: DType) -> DType:
+def accumulator(op: Op, name: str, dtype: DType) -> DType:
     """The dtype that NumPy reduces in: sums and products of small integers are 64 bits wide."""
     counterpart = getattr(np, name, None)
     keeps_dtype = op.infer([TensorType(float32, (1,))], ReductionAttrs((0,))).dtype == float32
@@ -90,7 +90,7 @@ def reduced(
             help="give further arguments by name, dtype=... for instance",
         )
     axes = axes_of(op.name, axis, node)
-    node = cast(node, _accumulator(op, op.name, node.dtype) if dtype is None else as_dtype(dtype))
+    node = cast(node, accumulator(op, op.name, node.dtype) if dtype is None else as_dtype(dtype))
     if where is not None and op.monoid is not None:
         (neutral, *_) = op.monoid.identity(node.dtype)
         node = masked(node, where, neutral)

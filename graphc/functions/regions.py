@@ -14,6 +14,7 @@ from graphc.closures import Body, legal, result_node, run
 from graphc.ir.build import cast, ops, zeros_like
 from graphc.ir.diagnostics import GradientError
 from graphc.ir.graph import Graph, Node, topological, with_operands
+from graphc.ir.op import Family
 from graphc.ir.ops.bundle import items
 from graphc.promotion import as_tensor
 from graphc.public import at_user_line, public
@@ -108,7 +109,7 @@ def set_apart(
     results = [result_node(leaf, f) for leaf in leaves]
     body.capture(results)
     graph = body.graph(results)
-    rules = {}
+    rules: dict[str, Any] = {}
     if found.backward is not None:
         adjoints_of = functools.partial(_adjoints, body, given, found.backward)
         rules["rule"] = _rule(body, results, "gradient", "d_", results, adjoints_of)
@@ -162,9 +163,19 @@ def _rule(
     outputs = outputs_of(by)
     for node in topological(outputs, tuple(mapping)):
         if node not in mapping:
+            _check_closed(node, body.name)
             mapping[node] = with_operands(node, tuple(mapping[o] for o in node.operands))
     names = tuple(f"out{i}" for i in range(len(outputs)))
     return Graph(rule.name, tuple(rule.inputs), (), tuple(mapping[o] for o in outputs), names)
+
+
+def _check_closed(node: Node, name: str) -> None:
+    """Refuse a rule that takes from outside what the result does not."""
+    if node.op.family is Family.SOURCE and node.op.value is None and node.op.position is None:
+        raise GradientError(
+            f"the derivative of {name} uses {node.name}, which {name} does not take",
+            help="make it an operand",
+        )
 
 
 def _adjoints(

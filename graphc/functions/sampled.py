@@ -54,12 +54,14 @@ def _slope(samples: Tensor, axis: int, spacing: TensorLike) -> Tensor:
     arbitrarily spaced grids" (1988), for three points."""
     count = samples.shape[axis]
     if count < 2:
-        raise refused(ShapeError("gradient needs two samples along an axis", operand=0), samples.node)
+        raise refused(
+            ShapeError("gradient needs two samples along an axis", operand=0), samples.node
+        )
     rows = moveaxis(samples, axis, -1)
     rises = rows[..., 1:] - rows[..., :-1]
     steps = _steps(spacing, count)
     if steps is None:
-        inner = (rows[..., 2:] - rows[..., :-2]) / (spacing * 2)
+        inner = (rows[..., 2:] - rows[..., :-2]) / 2 / spacing
         slopes = rises / spacing
     else:
         slopes = rises / steps

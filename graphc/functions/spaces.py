@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from graphc.functions.arithmetic import power, where
 from graphc.functions.axes import axis_of, shape_of
 from graphc.functions.elementwise import apply
 from graphc.functions.layout import broadcast_to
 from graphc.functions.rearranging import moveaxis
 from graphc.functions.reductions import as_floats
-from graphc.ir.build import ops, scalar
+from graphc.ir.build import ops, resized, scalar
 from graphc.ir.diagnostics import AttributeValueError
 from graphc.ir.types import float64
 from graphc.promotion import as_dtype, as_tensor, common
@@ -123,12 +125,8 @@ def meshgrid(
         places[:2] = [1, 0]
     grid = []
     for tensor, place in zip(tensors, places, strict=True):
-        unit = [1] * len(tensors)
-        unit[place] = tensor.size
-        grid.append(tensor.reshape(unit))
+        grid.append(tensor.reshape(resized((1,) * len(tensors), place, tensor.size)))
     if sparse:
         return tuple(grid)
-    shape = [1] * len(tensors)
-    for tensor, place in zip(tensors, places, strict=True):
-        shape[place] = tensor.size
+    shape = np.broadcast_shapes(*(part.shape for part in grid))
     return tuple(broadcast_to(part, shape) for part in grid)

@@ -1,4 +1,4 @@
-"""Special functions composed of ops: sums of exponentials of two, entropies, logits, sinc.
+"""Special functions composed of ops: log-sum-exps of two operands, entropies, logits, sinc.
 
 Owns those. Imports the op records through `apply`. Invariant: values and derivatives of every
 order are finite wherever they exist. Each branch of a `where` is smooth through the point where

@@ -98,7 +98,8 @@ def inv(a: TensorLike) -> Tensor:
 def det(a: TensorLike) -> Tensor:
     """The determinant of square matrices; of integers in f64.
 
-    It is 0 for singular matrices, but has no derivative there: that comes out as inf or NaN.
+    It is 0 for singular matrices. Its derivative is found by way of the inverse: for a singular
+    matrix, where the true one is the adjugate, it comes out as inf or NaN.
     """
     packed, _, sign = _factors("det", a)
     return Tensor(sign) * reductions.prod(_diagonal(packed), -1)

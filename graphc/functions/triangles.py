@@ -14,6 +14,7 @@ from graphc.functions.refusal import refused
 from graphc.ir.build import cast, ops, reshape, scalar
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
 from graphc.ir.graph import Node
+from graphc.ir.ops.matrices import lower, upper
 from graphc.ir.types import float32, int64
 from graphc.promotion import as_dtype, as_node
 from graphc.public import public
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 @public
 def tri(N: int, M: int | None = None, k: int = 0, dtype: object = float32) -> Tensor:  # noqa: N803
     """Ones on and below diagonal `k` of an N x M matrix, zeros above it."""
-    return Tensor(cast(_below(N, N if M is None else M, k), as_dtype(dtype)))
+    reached, columns = _positions(N, N if M is None else M, k)
+    return Tensor(cast(ops.ge(reached, columns), as_dtype(dtype)))
 
 
 @public
@@ -35,8 +37,7 @@ def tril(m: TensorLike, k: int = 0) -> Tensor:
 
     What is left out has no derivative, and NaN in it does not come out.
     """
-    node = _matrices("tril", m)
-    return Tensor(ops.where(_below(node.shape[-2], node.shape[-1], k), node, scalar(0, node.dtype)))
+    return Tensor(lower(_matrices("tril", m), k))
 
 
 @public
@@ -45,10 +46,7 @@ def triu(m: TensorLike, k: int = 0) -> Tensor:
 
     What is left out has no derivative, and NaN in it does not come out.
     """
-    node = _matrices("triu", m)
-    return Tensor(
-        ops.where(_below(node.shape[-2], node.shape[-1], k - 1), scalar(0, node.dtype), node)
-    )
+    return Tensor(upper(_matrices("triu", m), k))
 
 
 @public
@@ -109,12 +107,6 @@ def _positions(rows: int, columns: int, k: int) -> tuple[Node, Node]:
     counted = ops.iota(shape=(rows, 1), axis=0, dtype=int64)
     reached = counted if k == 0 else ops.add(counted, scalar(int(k), int64))
     return reached, ops.iota(shape=(1, columns), axis=1, dtype=int64)
-
-
-def _below(rows: int, columns: int, k: int) -> Node:
-    """Where a matrix is on or below diagonal `k`."""
-    reached, own = _positions(rows, columns, k)
-    return ops.ge(reached, own)
 
 
 def _matrices(name: str, m: TensorLike) -> Node:

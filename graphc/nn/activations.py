@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from graphc.functions.arithmetic import where
+from graphc.functions.arithmetic import clip, where
 from graphc.functions.elementwise import apply
 from graphc.functions.reductions import as_floats
 from graphc.functions.refusal import refused
@@ -61,9 +61,18 @@ def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
 
 
 @at_user_line
-def gelu(x: TensorLike) -> Tensor:
-    """x times the normal distribution's cumulative density: `x/2 * (1 + erf(x / sqrt(2)))`."""
+def gelu(x: TensorLike, approximate: bool = False) -> Tensor:
+    """x times the normal distribution's cumulative density: `x/2 * (1 + erf(x / sqrt(2)))`.
+
+    If `approximate`, `x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))`. Hendrycks and Gimpel,
+    "Gaussian error linear units" (2016).
+    """
     x = as_floats(x)
+    if approximate:
+        # Beyond 10 the hyperbolic tangent is 1, and a cube could overflow.
+        near = clip(x, -10, 10)
+        inner = math.sqrt(2 / math.pi) * near * (1 + 0.044715 * near * near)
+        return 0.5 * x * (1 + apply(ops.tanh, inner))
     return 0.5 * x * (1 + apply(ops.erf, x * math.sqrt(0.5)))
 
 

@@ -50,7 +50,7 @@ def sigmoid_cross_entropy(logits: TensorLike, targets: TensorLike) -> Tensor:
 
     It is added up from parts of one sign where t is 0 or 1, so that nothing cancels.
     """
-    scores, wanted = _alike("sigmoid_cross_entropy", logits, targets)
+    scores, wanted = alike("sigmoid_cross_entropy", logits, targets)
     positive = scores > 0
     linear = where(positive, (1 - wanted) * scores, -wanted * scores)
     return linear + softplus(where(positive, -scores, scores))
@@ -64,7 +64,7 @@ def binary_cross_entropy(probabilities: TensorLike, targets: TensorLike) -> Tens
     `sigmoid(z)` it is computed from z, and does not saturate; for a given p near 1, `1 - p` is
     rounded, and `sigmoid_cross_entropy` of the logits is more accurate.
     """
-    given, wanted = _alike("binary_cross_entropy", probabilities, targets)
+    given, wanted = alike("binary_cross_entropy", probabilities, targets)
     return -(wanted * _log(given) + (1 - wanted) * _log(1 - given))
 
 
@@ -75,7 +75,7 @@ def categorical_cross_entropy(probabilities: TensorLike, targets: TensorLike) ->
     `targets` are probabilities, one-hot rows for instance. A probability of 0 counts as the
     smallest positive number; of `softmax(z)` the loss is computed from z, and does not saturate.
     """
-    given, wanted = _alike("categorical_cross_entropy", probabilities, targets)
+    given, wanted = alike("categorical_cross_entropy", probabilities, targets)
     return -(wanted * _log(given)).sum(axis_of("categorical_cross_entropy", -1, given.node))
 
 
@@ -96,7 +96,7 @@ def sparse_categorical_cross_entropy(probabilities: TensorLike, labels: TensorLi
 @at_user_line
 def mean_squared_error(predictions: TensorLike, targets: TensorLike) -> Tensor:
     """The mean of the squared differences, over all elements: a scalar."""
-    given, wanted = _alike("mean_squared_error", predictions, targets)
+    given, wanted = alike("mean_squared_error", predictions, targets)
     return apply(ops.square, given - wanted).mean()
 
 
@@ -106,14 +106,14 @@ def half_squared_error(predictions: TensorLike, targets: TensorLike) -> Tensor:
 
     Its derivative is `predictions - targets`.
     """
-    given, wanted = _alike("half_squared_error", predictions, targets)
+    given, wanted = alike("half_squared_error", predictions, targets)
     return apply(ops.square, given - wanted).sum(-1 if given.shape else None) / 2
 
 
 @at_user_line
 def hinge(scores: TensorLike, targets: TensorLike) -> Tensor:
     """max(0, 1 - t * s) for targets of -1 and 1, element by element."""
-    given, wanted = _alike("hinge", scores, targets)
+    given, wanted = alike("hinge", scores, targets)
     return relu(1 - wanted * given)
 
 
@@ -161,7 +161,7 @@ def _check_labels(name: str, scores: Tensor, labels: Tensor, place: int) -> None
         )
 
 
-def _alike(name: str, predictions: TensorLike, targets: TensorLike) -> tuple[Tensor, Tensor]:
+def alike(name: str, predictions: TensorLike, targets: TensorLike) -> tuple[Tensor, Tensor]:
     """Both as floats of one dtype and one shape."""
     given, wanted = as_floats(predictions), as_tensor(targets)
     if given.shape != wanted.shape:

@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from graphc.ir.graph import Graph, Node, Update
-from graphc.ir.nested import splice
+from graphc.ir.nested import splice, taken_by
 from graphc.ir.ops.algebra import Expression, ops
-from graphc.ir.ops.batching import Batched, batch_size, repeated
+from graphc.ir.ops.batching import Batched, batch_size, repeated, stacked
 from graphc.ir.ops.bundle import items, pack
-from graphc.ir.passes.batch import batch_nodes
-from graphc.ir.types import TensorType, int64
+from graphc.ir.passes.batch import batch_nodes, stacked_type
+from graphc.ir.types import int64
 
 
 def batch_scan(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
@@ -25,12 +25,9 @@ def batch_scan(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
     attrs: Any = node.attrs
     body, size = attrs.body, batch_size(operands, batched)
     carries = len(body.params)
-    apart = _apart((*body.params, *body.inputs), batched)
-    apart = _settled(body, apart, size)
+    apart = _settled(body, _apart(taken_by(body), batched), size)
     moved = []
-    for i, (part, operand, each) in enumerate(
-        zip((*body.params, *body.inputs), operands, batched, strict=True)
-    ):
+    for i, (part, operand, each) in enumerate(zip(taken_by(body), operands, batched, strict=True)):
         if part in apart:
             operand = repeated(operand, each, size)
         is_sliced = carries <= i < carries + attrs.slices
@@ -72,10 +69,7 @@ def batch_while(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
     (verdict,) = condition.outputs
     going_on = Expression(verdict).cast(dtype=int64).sum(axes=(0,))
     joined = replace(condition, outputs=(going_on.gt(0).node,), nodes=())
-    place = dict(
-        zip((*condition.params, *condition.inputs), (*body.params, *body.inputs), strict=True)
-    )
-    (goes_on,) = splice(_without_params(condition), [place[x] for x in _boundary(condition)])
+    (goes_on,) = splice(_without_params(condition), taken_by(body))
     updates = tuple(Update(u.param, _choice(goes_on, u.value, u.param)) for u in body.updates)
     given = [
         repeated(x, each, size) if i < count else x
@@ -93,23 +87,18 @@ def batch_region(node: Node, operands: Sequence[Node], batched: Batched) -> Node
         return node.op(
             *operands, body=batched_graph(attrs.body, _apart(attrs.body.inputs, batched), size)
         )
-    stacks = [repeated(x, each, size) for x, each in zip(operands, batched, strict=True)]
     body = batched_graph(attrs.body, {*attrs.body.inputs}, size)
-    wider = {
+    wider: dict[str, Any] = {
         name: None if rule is None else batched_graph(rule, {*rule.inputs}, size)
         for name, rule in rules.items()
     }
-    return node.op(*stacks, body=body, **wider)
+    return node.op(*stacked(operands, batched), body=body, **wider)
 
 
 def batched_graph(graph: Graph, apart: Collection[Node], size: int) -> Graph:
     """A nested graph for a batch: the parts of its boundary that are `apart`, and all outputs, have
     the batch on axis 0."""
-    stacks = {
-        node: node.op(type=_stacked(node, size), name=node.name)
-        for node in graph.boundary
-        if node in apart
-    }
+    stacks = _stacks(graph, apart, size)
     found = batch_nodes(graph.roots, stacks, size)
     outputs = [repeated(node, each, size) for node, each in found[: len(graph.outputs)]]
     new = found[len(graph.outputs) :]
@@ -129,15 +118,20 @@ def batched_graph(graph: Graph, apart: Collection[Node], size: int) -> Graph:
     )
 
 
+def _stacks(graph: Graph, apart: Collection[Node], size: int) -> dict[Node, Node]:
+    """A batch of each part of the boundary that is `apart`."""
+    return {
+        node: node.op(type=stacked_type(node.type, size), name=node.name)
+        for node in graph.boundary
+        if node in apart
+    }
+
+
 def _settled(body: Graph, apart: set[Node], size: int) -> set[Node]:
     """`apart`, and the parameters that come to differ because what they take on does."""
     while True:
-        stacks = {
-            node: node.op(type=_stacked(node, size), name=node.name)
-            for node in body.boundary
-            if node in apart
-        }
-        found = batch_nodes([update.value for update in body.updates], stacks, size)
+        new = [update.value for update in body.updates]
+        found = batch_nodes(new, _stacks(body, apart, size), size)
         more = {
             update.param
             for update, (_, each) in zip(body.updates, found, strict=True)
@@ -152,10 +146,6 @@ def _apart(parts: Sequence[Node], batched: Batched) -> set[Node]:
     return {part for part, each in zip(parts, batched, strict=True) if each}
 
 
-def _stacked(node: Node, size: int) -> TensorType:
-    return node.type.with_shape((size, *node.shape))
-
-
 def _swapped(node: Node) -> Node:
     """The first two axes exchanged."""
     return ops.transpose(node, perm=(1, 0, *range(2, len(node.shape))))
@@ -168,9 +158,5 @@ def _choice(condition: Node, x: Node, y: Node) -> Node:
     return aligned.where(Expression(x), Expression(y)).node
 
 
-def _boundary(graph: Graph) -> tuple[Node, ...]:
-    return (*graph.params, *graph.inputs)
-
-
 def _without_params(graph: Graph) -> Graph:
-    return replace(graph, inputs=_boundary(graph), params=(), updates=(), nodes=())
+    return replace(graph, inputs=taken_by(graph), params=(), updates=(), nodes=())

@@ -6,15 +6,16 @@ derivative of a branch is a branch. Invariant: only the graph that is chosen run
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from graphc.ir.diagnostics import ControlError, DTypeError
-from graphc.ir.graph import Attrs, Graph, Node, Update
+from graphc.ir.graph import Attrs, Graph, Node, Update, fresh_name
 from graphc.ir.interpreter import evaluate
+from graphc.ir.nested import taken_by
 from graphc.ir.op import Array, Family, ForwardOnly, OfResults, Op, Sample
 from graphc.ir.ops.algebra import cast, ops, scalar, zeros_like
 from graphc.ir.ops.batch_control import batch_cond, batch_while
@@ -35,7 +36,7 @@ class CondAttrs(Attrs):
 
 def _check_taken(name: str, graph: Graph, types: Sequence[TensorType], first: int) -> None:
     """Raise unless a nested graph takes operands of these types, which begin at `first`."""
-    taken = [*graph.params, *graph.inputs]
+    taken = taken_by(graph)
     if len(taken) != len(types):
         raise ControlError(f"{name} gives {len(types)} operands to a graph that takes {len(taken)}")
     for position, (inner, type_) in enumerate(zip(taken, types, strict=True), start=first):
@@ -141,12 +142,9 @@ def _graph(name: str, inputs: tuple[Node, ...], outputs: Sequence[Node]) -> Grap
     return Graph(name, inputs, (), tuple(outputs), names)
 
 
-def _free(name: str, graph: Graph, also: Iterable[str] = ()) -> str:
+def _free(name: str, graph: Graph) -> str:
     """A name that no input or parameter of the graph has."""
-    taken = {node.name for node in graph.boundary}.union(also)
-    while name in taken:
-        name += "_"
-    return name
+    return fresh_name(name, {node.name for node in graph.boundary})
 
 
 _PAIR = TensorType(float64, (4,))
@@ -231,7 +229,7 @@ def _while_reference(*operands: Array, condition: Graph, body: Graph) -> tuple[A
     state, captured = list(operands[:count]), operands[count:]
 
     def values(graph: Graph) -> dict[Node, Array]:
-        return dict(zip((*graph.params, *graph.inputs), (*state, *captured), strict=True))
+        return dict(zip(taken_by(graph), (*state, *captured), strict=True))
 
     place = {param: i for i, param in enumerate(body.params)}
     while evaluate(condition.outputs, values(condition))[0]:

@@ -157,6 +157,7 @@ call = register(
         jvp=OfResults(_refuse),
         batch=_call_batch,
         routine=_call,
+        presumed=(0,),
         sample_dtypes=(float64,),
         samples=(_sample(3), _sample(4, ShapeError), _sample(0, ShapeError)),
         stored=True,

@@ -1,7 +1,7 @@
-"""Elementwise ops: arithmetic, mathematical functions, comparisons, logic, select and cast.
+"""Elementwise ops: arithmetic, powers, roots, the larger and the smaller of two, signs.
 
-Owns their records. Invariant: operands broadcast as in NumPy and have one dtype (the condition of
-`where` apart); a record here is all graphc knows about its op.
+Owns their records. Invariant: operands broadcast as in NumPy and have one dtype; a record here is
+all graphc knows about its op.
 """
 
 from __future__ import annotations

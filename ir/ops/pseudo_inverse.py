@@ -116,6 +116,7 @@ pseudo_inverse = register(
         jvp=_jvp,
         batch=batch_matrices,
         routine=_copied,
+        presumed=(0, 1),
         dtypes=FLOATS,
         normwise=True,
         ulp=16,

@@ -20,6 +20,7 @@ from graphc.ir.op import Array, Family, OfResults, Op, Sample
 from graphc.ir.ops.algebra import ops, zeros_like
 from graphc.ir.ops.batch_control import batch_region
 from graphc.ir.ops.batching import batch_size, repeated
+from graphc.ir.ops.bundle import items
 from graphc.ir.ops.combinators import layout
 from graphc.ir.ops.registry import register
 from graphc.ir.ops.samples import Deferred, draw
@@ -96,13 +97,13 @@ def _region_vjp(
     attrs: Any = node.attrs
     if attrs.rule is None:
         return _again(node, attrs.body, results, wanted)
-    items = _items(node)
+    values = items(node)
     seeds = [
-        zeros_like(item) if g is None else g
-        for item, g in zip(items, results, strict=True)
-        if item.dtype.is_float
+        zeros_like(value) if g is None else g
+        for value, g in zip(values, results, strict=True)
+        if value.dtype.is_float
     ]
-    found = iter(splice(attrs.rule, [*node.operands, *items, *seeds]))
+    found = iter(splice(attrs.rule, [*node.operands, *values, *seeds]))
     return [next(found) if operand.dtype.is_float else None for operand in node.operands]
 
 
@@ -130,14 +131,14 @@ def _again(
 def _region_jvp(node: Node, moving: Sequence[Node | None]) -> list[Node | None]:
     attrs: Any = node.attrs
     if attrs.forward is not None:
-        items = _items(node)
+        values = items(node)
         seeds = [
             zeros_like(x) if t is None else t
             for x, t in zip(node.operands, moving, strict=True)
             if x.dtype.is_float
         ]
-        found = iter(splice(attrs.forward, [*node.operands, *items, *seeds]))
-        return [next(found) if item.dtype.is_float else None for item in items]
+        found = iter(splice(attrs.forward, [*node.operands, *values, *seeds]))
+        return [next(found) if value.dtype.is_float else None for value in values]
     if attrs.rule is not None:
         raise GradientError(
             "a custom gradient has a rule for reverse mode only",
@@ -146,11 +147,6 @@ def _region_jvp(node: Node, moving: Sequence[Node | None]) -> list[Node | None]:
     pairs = [(x, t) for x, t in zip(node.operands, moving, strict=True) if t is not None]
     outputs = splice(attrs.body, node.operands)
     return tangents(outputs, [x for x, _ in pairs], [t for _, t in pairs])
-
-
-def _items(node: Node) -> list[Node]:
-    count = len(node.type.results) if isinstance(node.type, TupleType) else 0
-    return [ops.item(node, index=i) for i in range(count)]
 
 
 def _product() -> dict[str, Any]:

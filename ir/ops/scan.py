@@ -15,6 +15,7 @@ import numpy as np
 from graphc.ir.diagnostics import ControlError
 from graphc.ir.graph import Attrs, Graph, Update
 from graphc.ir.interpreter import evaluate
+from graphc.ir.nested import taken_by
 from graphc.ir.op import Array, Family, OfResults, Op, Sample
 from graphc.ir.ops.algebra import ops, scalar
 from graphc.ir.ops.batch_control import batch_scan
@@ -61,10 +62,8 @@ def _scan_type(types: Sequence[TensorType], attrs: ScanAttrs) -> TensorType:
                 operand=position,
                 detail=f"which has shape {list(type_.shape)}",
             )
-    expected = (*body.params, *body.inputs)
-    for position, (type_, inner) in enumerate(
-        zip([*types[:carries], *given], expected, strict=True)
-    ):
+    pairs = zip([*types[:carries], *given], taken_by(body), strict=True)
+    for position, (type_, inner) in enumerate(pairs):
         if type_ != inner.type:
             raise ControlError(
                 f"the body of scan takes {inner.type} as {inner.name or 'operand'}",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphc.ir.graph import Graph, Node, Update, fresh_name, substituted
+from graphc.ir.nested import body_of
 from graphc.ir.op import Family
 from graphc.ir.ops.algebra import ops, zeros_like
 from graphc.ir.passes.differentiate import adjoints, tangents
@@ -35,8 +36,7 @@ class _Scan:
 
     @property
     def body(self) -> Graph:
-        body: Graph = self.attrs.body
-        return body
+        return body_of(self.node)
 
     @property
     def carries(self) -> tuple[Node, ...]:

@@ -281,6 +281,7 @@ scatter = register(
         jvp=_scatter_jvp,
         batch=batch_along_axis,
         routine=_scatter,
+        in_place=0,
         indexed=lambda node: ((1, node.shape[_attrs(node).axis]),),
         dtypes=ALL_DTYPES,
         samples=(

@@ -27,12 +27,13 @@ def function(
     *,
     domain: Domain = (-4, 4),
     edges: Sequence[float] = (),
+    common: Sequence[float] = EDGES,
     extremes: bool = True,
     **fields: Any,
 ) -> Op:
     """A function of one float: references are computed in f64, compiled ones are 2 ulp away.
 
-    `edges` are edge cases of its own, besides those of all floats.
+    `edges` are edge cases of its own, besides the `common` ones of all floats.
     """
     return elementwise(
         name,
@@ -40,12 +41,10 @@ def function(
         reference=accurate(reference),
         partials=partials,
         samples=elementwise_samples(
-            FLOATS, domain, floats=(*EDGES, *NEAR_ZERO, *edges), extremes=extremes
+            FLOATS, domain, floats=(*common, *NEAR_ZERO, *edges), extremes=extremes
         ),
         dtypes=FLOATS,
-        cost=10,
-        ulp=2,
-        **{"analytic": True, **fields},
+        **{"cost": 10, "ulp": 2, "analytic": True, **fields},
     )
 
 

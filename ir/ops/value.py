@@ -34,7 +34,7 @@ class ConstantValue:
     def sha256(self) -> str:
         """The SHA-256 of type and content, in hexadecimal digits."""
         content = hashlib.sha256(str(self.type).encode())
-        content.update(self.array.reshape(-1).view(np.uint8))
+        content.update(self.array.reshape(-1).view(np.uint8).data)
         return content.hexdigest()
 
     @property

@@ -62,15 +62,15 @@ def _batched(node: Node, operands: Sequence[Node], batched: Sequence[bool], size
     return stack
 
 
-def _stacked(one: TensorType, size: int) -> TensorType:
+def stacked_type(one: TensorType, size: int) -> TensorType:
     """The type of a stack of `size` values, of several results each stacked."""
     if isinstance(one, TupleType):
-        return TupleType.of(_stacked(result, size) for result in one.results)
+        return TupleType.of(stacked_type(result, size) for result in one.results)
     return one.with_shape((size, *one.shape))
 
 
 def _check_stack(stack: Node, node: Node, size: int) -> None:
-    if stack.type != _stacked(node.type, size):
+    if stack.type != stacked_type(node.type, size):
         raise VerificationError(
             f"the batch of {node!r} has type {stack.type}, expected {size} examples on axis 0"
         )

@@ -27,7 +27,7 @@ from dataclasses import replace
 
 from graphc.ir.graph import Attrs, Graph, Node, Update, rewrite, with_operands
 from graphc.ir.op import Family
-from graphc.ir.ops import OPS
+from graphc.ir.ops import OPS, layout
 from graphc.ir.passes.grouping import Grouping, Kernel
 from graphc.ir.passes.inline import Inlining, choose_inlined, is_unstored, is_view
 from graphc.ir.passes.merge import merge_kernels
@@ -81,10 +81,20 @@ def _with_stored_views(graph: Graph) -> Graph:
         if node.op.family is Family.ITEM:
             return items.setdefault((operands[0], node.attrs), with_operands(node, operands))
         if is_view(node) or node.op.family is Family.ROUTINE:
-            operands = tuple(OPS["copy"](o) if is_unstored(o) else o for o in operands)
+            operands = tuple(map(_with_memory, operands))
         return with_operands(node, operands)
 
     return rewrite(graph, visit)
+
+
+def _with_memory(node: Node) -> Node:
+    """A source that is not stored as a value that is; a broadcast of one as a broadcast of such,
+    which is read where it lies."""
+    if is_unstored(node):
+        return OPS["copy"](node)
+    if node.op is layout.broadcast_to and is_unstored(node.operands[0]):
+        return with_operands(node, (OPS["copy"](node.operands[0]),))
+    return node
 
 
 def _prologues(graph: Graph, grouping: Grouping) -> list[Kernel]:

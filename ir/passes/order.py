@@ -107,13 +107,21 @@ def _reads_where_it_writes(grouping: Grouping, kernel: Kernel, update: Update) -
         return False
     for node, at in kernel.nodes.items():
         for read, mapping in grouping.reads[node]:
-            if grouping.inlining.base(read) is not update.param:
+            if grouping.inlining.base(read) is not update.param or _overwrites(node, update):
                 continue
             if read is not update.param or mapping is None or node.op.family is Family.REDUCTION:
                 return False
             if not same_place(compose(mapping, at), place, read.shape):
                 return False
     return True
+
+
+def _overwrites(node: Node, update: Update) -> bool:
+    """Whether a routine may write the parameter's new value over the parameter that it takes."""
+    place = node.op.in_place
+    if place is None or node is not update.value or node.operands.count(update.param) != 1:
+        return False
+    return node.operands[place] is update.param
 
 
 class _Writer:

@@ -1,6 +1,6 @@
 """Stabilize: the same mathematics without overflow, underflow or cancellation.
 
-Owns the rules that recognize naive formulas and the pass. Imports `ir.passes.rules` and builders.
+Owns the rules that recognise naive formulas and the pass. Imports `ir.passes.rules` and builders.
 Invariant: rules are tagged `value_changing`, apply only to nodes as the user declared them (a
 derivative rule has chosen its form), and give results whose derivatives are stable too.
 """
@@ -31,7 +31,7 @@ def stabilize_nodes(roots: Sequence[Node], barriers: Iterable[Node] = ()) -> lis
     """The stable nodes to differentiate in place of `roots`; themselves where no rule applies.
 
     A naive formula has an unstable derivative even where its value is saved later, so it must be
-    replaced before. `barriers` are the nodes to differentiate for: no formula is recognized across
+    replaced before. `barriers` are the nodes to differentiate for: no formula is recognised across
     them, and what does not depend on them is left alone, so that a later differentiation finds
     there what it is for. Give them among the roots as well, to learn what stands for them.
     """

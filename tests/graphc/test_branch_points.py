@@ -1,4 +1,4 @@
-"""Derivatives at kinks, poles and branches: the conventions of docs/branch_points.md, in both modes.
+"""Derivatives at kinks, poles and branches: what docs/branch_points.md says, in both modes.
 
 A branch that is not taken adds nothing, whatever its slope: no NaN in any derivative below.
 """

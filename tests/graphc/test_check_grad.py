@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.differences import directional
 from graphc.ir.build import OPS, Expression
 from graphc.ir.graph import Node
 from graphc.ir.op import Op
+from graphc.numerical import directional
 
 RNG = np.random.default_rng(0)
 POINT = RNG.uniform(0.2, 0.9, size=(2, 3))

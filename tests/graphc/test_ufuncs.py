@@ -20,7 +20,6 @@ from graphc.registry import FUNCTIONS
 from tests.graphc.test_promotion import UFUNCS, numpys_answer
 
 LEFT_OUT = {
-    "conjugate": "complex numbers",
     "isnat": "dates",
     "frexp": "two results of two dtypes; take log2 and exp2",
     "ldexp": "multiply by a power of 2",

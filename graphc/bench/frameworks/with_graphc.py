@@ -7,13 +7,19 @@ and parameters are updated in place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from graphc.bench.case import Array, Arrays, Data, Program
+from graphc.runtime.buffers import aligned_empty
 
 MODULE = "graphc"
+
+SMALL = 4096
+"""Bytes of results that are cheaper to make anew than to pass."""
+
 Model = Callable[[Any, Mapping[str, Any], Mapping[str, Any]], Any]
 
 
@@ -41,7 +47,7 @@ def gradient(gc: Any, model: Model, data: Data) -> Program:
     loss = model(gc, params, inputs)
     found = (loss, *gc.grad(loss, list(params.values())))
     step = gc.compile([*params.values(), *inputs.values()], found, name="program")
-    names = ["loss", *data.params]
+    names = ["loss", *(f"d_{name}" for name in data.params)]
     return called(step, [*data.params.values(), *data.inputs.values()], names)
 
 
@@ -56,34 +62,25 @@ def training(gc: Any, model: Model, data: Data, rate: float) -> Program:
 
 def stepped(step: Any, arguments: list[Array], params: Mapping[str, Any]) -> Program:
     """A step that returns a loss, or nothing, and changes parameters."""
-    results: list[Any] = []
 
-    def call() -> None:
-        results[:] = [step(*arguments)]
-
-    def read() -> Arrays:
-        loss = {"loss": np.asarray(results[0])} if step.outputs else {}
+    def read(found: Any) -> Arrays:
+        loss = {"loss": np.asarray(found)} if step.outputs else {}
         return loss | {name: param.value.copy() for name, param in params.items()}
 
-    return Program(call, read, lambda: int(step.manifest.workspace_bytes), step)
+    return Program(
+        partial(step.__call__, *arguments), read, lambda: int(step.manifest.workspace_bytes), step
+    )
 
 
 def called(step: Any, arguments: list[Array], names: list[str]) -> Program:
     """A function that writes to arrays which are kept; of small ones, a new result is cheaper."""
-    outputs = [np.empty(each.type.shape, each.type.dtype.numpy) for each in step.outputs]
-    results: list[Any] = []
-    if sum(array.nbytes for array in outputs) < 4096:
+    outputs = [aligned_empty(each.shape, each.numpy) for each in step.outputs]
+    call = partial(step.__call__, *arguments)
+    if sum(array.nbytes for array in outputs) >= SMALL:
+        call = partial(call, out=outputs[0] if len(outputs) == 1 else tuple(outputs))
 
-        def call() -> None:
-            results[:] = [step(*arguments)]
-    else:
-        out = outputs[0] if len(outputs) == 1 else tuple(outputs)
-
-        def call() -> None:
-            results[:] = [step(*arguments, out=out)]
-
-    def read() -> Arrays:
-        found = results[0] if isinstance(results[0], tuple) else results
-        return {name: np.array(value) for name, value in zip(names, found, strict=True)}
+    def read(found: Any) -> Arrays:
+        values = found if isinstance(found, tuple) else (found,)
+        return {name: np.array(value) for name, value in zip(names, values, strict=True)}
 
     return Program(call, read, lambda: int(step.manifest.workspace_bytes), step)

@@ -37,24 +37,26 @@ def function(jax: Any, model: Model, data: Data) -> Program:
 def gradient(jax: Any, model: Model, data: Data) -> Program:
     params, inputs = on_device(jax, data.params), on_device(jax, data.inputs)
     loss = jax.value_and_grad(lambda params, inputs: model(jax, params, inputs))
-    return called(
-        jax, jax.jit(loss), (params, inputs), lambda found: {"loss": found[0], **found[1]}
-    )
+
+    def named(found: Any) -> dict[str, Any]:
+        return {"loss": found[0]} | {f"d_{name}": value for name, value in found[1].items()}
+
+    return called(jax, jax.jit(loss), (params, inputs), named)
 
 
 def called(
     jax: Any, compiled: Any, arguments: tuple[Any, ...], named: Callable[[Any], dict[str, Any]]
 ) -> Program:
     """A function without state."""
-    results: list[Any] = []
 
-    def call() -> None:
-        results[:] = [jax.block_until_ready(compiled(*arguments))]
+    def read(found: Any) -> Arrays:
+        return {name: np.asarray(value) for name, value in named(found).items()}
 
-    def read() -> Arrays:
-        return {name: np.asarray(value) for name, value in named(results[0]).items()}
-
-    return Program(call, read, lambda: temporary(compiled, arguments))
+    return Program(
+        lambda: jax.block_until_ready(compiled(*arguments)),
+        read,
+        lambda: temporary(compiled, arguments),
+    )
 
 
 def training(jax: Any, model: Model, data: Data, rate: float) -> Program:
@@ -71,14 +73,15 @@ def training(jax: Any, model: Model, data: Data, rate: float) -> Program:
 def stepped(jax: Any, train: Callable[..., Any], state: Any, inputs: Any) -> Program:
     """`state, loss = train(state, inputs)`, again and again; the state begins with a dict."""
     compiled = jax.jit(train, donate_argnums=0)
-    held = [state, None]
+    held = [state]
 
-    def call() -> None:
-        held[:] = jax.block_until_ready(compiled(held[0], inputs))
+    def call() -> Any:
+        held[0], loss = jax.block_until_ready(compiled(held[0], inputs))
+        return loss
 
-    def read() -> Arrays:
+    def read(found: Any) -> Arrays:
         params = held[0] if isinstance(held[0], dict) else held[0][0]
-        loss = {} if held[1] is None else {"loss": np.array(held[1])}
+        loss = {} if found is None else {"loss": np.array(found)}
         return loss | {name: np.array(value) for name, value in params.items()}
 
     return Program(call, read, lambda: temporary(compiled, (held[0], inputs)))

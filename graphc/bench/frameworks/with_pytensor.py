@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,7 @@ def _declared(pytensor: Any, arrays: Arrays) -> dict[str, Any]:
 
 
 def _called(compiled: Any, arrays: list[Any], read: Callable[[list[Any]], Arrays]) -> Program:
-    results: list[Any] = []
-
-    def call() -> None:
-        results[:] = compiled(*arrays)
-
-    return Program(call, lambda: read(results))
+    return Program(partial(compiled, *arrays), read)
 
 
 def function(pytensor: Any, model: Model, data: Data) -> Program:
@@ -52,7 +48,8 @@ def gradient(pytensor: Any, model: Model, data: Data) -> Program:
     loss = model(pytensor.tensor, params, inputs)
     found = [loss, *pytensor.grad(loss, list(params.values()))]
     compiled = pytensor.function([*params.values(), *inputs.values()], found)
-    names, arrays = ["loss", *params], [*data.params.values(), *data.inputs.values()]
+    names = ["loss", *(f"d_{name}" for name in params)]
+    arrays = [*data.params.values(), *data.inputs.values()]
     return _called(
         compiled,
         arrays,

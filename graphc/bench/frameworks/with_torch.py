@@ -34,8 +34,9 @@ def tensors(torch: Any, arrays: Arrays, differentiated: bool = False) -> dict[st
     return found
 
 
-def _read(results: Mapping[str, Any]) -> Arrays:
-    return {name: np.array(value.detach().numpy()) for name, value in results.items()}
+def arrays(tensors: Mapping[str, Any]) -> Arrays:
+    """Copies of tensors' values."""
+    return {name: np.array(tensor.detach().numpy()) for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True)
@@ -50,39 +51,38 @@ class Torch:
 
     def function(self, torch: Any, model: Model, data: Data) -> Program:
         params, inputs = tensors(torch, data.params), tensors(torch, data.inputs)
-        results: dict[str, Any] = {}
         run = self._made(torch, model)
 
-        def call() -> None:
+        def call() -> Any:
             with torch.no_grad():
-                results["value"] = run(torch, params, inputs)
+                return run(torch, params, inputs)
 
-        return Program(call, lambda: _read(results))
+        return Program(call, lambda found: arrays({"value": found}))
 
     def gradient(self, torch: Any, model: Model, data: Data) -> Program:
         params, inputs = tensors(torch, data.params, True), tensors(torch, data.inputs)
-        results: dict[str, Any] = {}
         run, by = self._made(torch, model), list(params.values())
+        names = ["loss", *(f"d_{name}" for name in params)]
 
-        def call() -> None:
+        def call() -> Any:
             loss = run(torch, params, inputs)
-            gradients = torch.autograd.grad(loss, by)
-            results.update(zip(params, gradients, strict=True), loss=loss)
+            return loss, *torch.autograd.grad(loss, by)
 
-        return Program(call, lambda: _read(results))
+        return Program(call, lambda found: arrays(dict(zip(names, found, strict=True))))
 
     def training(self, torch: Any, model: Model, data: Data, rate: float) -> Program:
         params, inputs = tensors(torch, data.params, True), tensors(torch, data.inputs)
         optimizer = torch.optim.SGD(list(params.values()), lr=rate)
-        run, results = self._made(torch, model), {}
+        run = self._made(torch, model)
 
-        def call() -> None:
+        def call() -> Any:
             optimizer.zero_grad(set_to_none=True)
-            results["loss"] = loss = run(torch, params, inputs)
+            loss = run(torch, params, inputs)
             loss.backward()
             optimizer.step()
+            return loss
 
-        return Program(call, lambda: _read(results | params))
+        return Program(call, lambda loss: arrays({"loss": loss} | params))
 
     def _made(self, torch: Any, model: Model) -> Model:
         made: Model = torch.compile(model, dynamic=False) if self.compiled else model
