@@ -174,9 +174,8 @@ class Op:
     is known at compile time gives its `value(attrs)` (constant) or the axis along which it counts,
     `position(attrs)` (iota). A routine is a program of loops of its own,
     `routine(b, attrs, *arrays)`, on its operands, results and `scratch(node)` arrays; its result
-    may be written over operand number `in_place`. An op with
-    several results has a `TupleType`; its derivative rules are `OfResults`. An op that computes
-    with indices says in `indexed(node)` which operands they are and the size of the axis that each
+    may be written over operand number `in_place`. An op with several results has a `TupleType`;
+    its derivative rules are `OfResults`. An op that computes with indices says in `indexed(node)` which operands they are and the size of the axis that each
     counts along; those of a layout op are in its maps.
 
     A `foreign` op is about a function from outside: it wants its operands without gaps, may fail,

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from graphc.ir.printer import print_graph
 from graphc.runtime import loader
@@ -180,11 +180,11 @@ def fuzz(graphs: int, first: int, jobs: int, apart: bool) -> int:
     reports: list[Report] = []
     for worker in workers:
         worker.give(waiting.pop(), apart)
-    busy = {worker.connection: worker for worker in workers}
+    busy: dict[Any, Worker] = {worker.connection: worker for worker in workers}
     with tqdm(total=graphs, unit="graph", file=sys.stderr) as bar:
         while busy:
             for connection in wait(list(busy)):
-                worker = busy.pop(connection)  # type: ignore[arg-type]
+                worker = busy.pop(connection)
                 report = worker.take()
                 if report is not None:
                     reports.append(report)

@@ -13,7 +13,6 @@ from functools import partial
 
 import numpy as np
 
-from graphc.codegen.pipeline import run_passes
 from graphc.ir.diff import diff_graphs
 from graphc.ir.graph import Graph, Node
 from graphc.ir.interpreter import evaluate
@@ -26,7 +25,7 @@ from graphc.ir.passes.merge_scans import merge_scans
 from graphc.ir.passes.widen import widen
 from graphc.ir.printer import graph_constants, print_graph
 from graphc.ir.types import float64
-from tests.codegen.running import run_compiled
+from tests.codegen.running import Result, run_compiled
 from tests.disturbance import assert_close, disturbed
 from tests.random_graphs import Case, Derivatives
 
@@ -44,10 +43,12 @@ def check(case: Case) -> None:
     rng = np.random.default_rng(0)
     samples = [disturbed(graph.roots, given, rng) for _ in range(SAMPLES)]
     agrees = partial(compare, evaluate(graph.roots, given), samples)
-    simplified = run_passes(graph, EVERY_PASS)["simplified"]
+    result = run_compiled(graph, case.arrays, verify_level=EVERY_PASS)
+    simplified = result.compilation.graphs["simplified"]
     agrees(evaluate(simplified.roots, values_of(case, simplified)), "simplified")
-    agrees(compiled(graph, case.arrays), "compiled")
-    agrees(compiled(unsimplified(graph), case.arrays), "not simplified", exceptional=True)
+    agrees(values_in(result, case), "compiled")
+    plain = run_compiled(unsimplified(graph), case.arrays, at_end=False, verify_level=EVERY_PASS)
+    agrees(values_in(plain, case), "not simplified", exceptional=True)
     if case.derivatives is not None and in_doubles(graph):
         check_derivatives(case.derivatives, given)
 
@@ -84,16 +85,15 @@ def unsimplified(graph: Graph) -> Graph:
     return everywhere(partial(replace, stage="simplified"), graph)
 
 
-def compiled(graph: Graph, arrays: dict[str, Array]) -> list[Array] | None:
+def values_in(result: Result, case: Case) -> list[Array] | None:
     """The values of outputs and updates; None if an input is an index that is out of range."""
-    result = run_compiled(graph, arrays, verify_level=EVERY_PASS)
     if result.status:
         guards = result.compilation.artifact.manifest.guards
-        given = [(arrays[guard.input], guard) for guard in guards]
+        given = [(case.arrays[guard.input], guard) for guard in guards]
         assert any(((x < g.minimum) | (x >= g.size)).any() for x, g in given), "a guard failed"
         return None
-    updated = [result.params[update.param.name] for update in graph.updates]
-    return [*(result.outputs[name] for name in graph.output_names), *updated]
+    updated = [result.params[update.param.name] for update in case.graph.updates]
+    return [*(result.outputs[name] for name in case.graph.output_names), *updated]
 
 
 def in_doubles(graph: Graph) -> bool:

@@ -10,7 +10,7 @@ import signal
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from graphc.ir.nested import all_graphs
 from graphc.ir.parser import parse_graph
@@ -19,11 +19,12 @@ from tests import fuzz
 from tests.random_graphs import DRAWN, Case, cases
 
 RUNS, GRAPHS = 8, 25
+MOST_STEPS = 12
 
 
 @pytest.mark.parametrize("number", range(RUNS))
 def test_random_graphs(number: int) -> None:
-    report = fuzz.run(number, GRAPHS)
+    report = fuzz.run(number, GRAPHS, most_steps=MOST_STEPS)
     assert report.failure is None, f"{report.failure.text}\n{report.failure.message}"
     assert report.passed == GRAPHS
     assert report.loaded == 0
@@ -33,7 +34,7 @@ def drawn_cases(count: int) -> list[Case]:
     found: list[Case] = []
 
     @seed(0)
-    @settings(max_examples=count, database=None, deadline=None, phases=[fuzz.Phase.generate],
+    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(cases())
     def collect(case: Case) -> None:

@@ -137,7 +137,7 @@ class TestTwoLayers:
 
     def arrays(self) -> dict[str, Any]:
         rng = np.random.default_rng(1)
-        shapes = {"w1": (3, 2), "b1": 3, "w2": (2, 3), "b2": 2, "x": 2, "t": 2}
+        shapes = {"w1": (3, 2), "b1": (3,), "w2": (2, 3), "b2": (2,), "x": (2,), "t": (2,)}
         return {name: rng.normal(size=shape) for name, shape in shapes.items()}
 
     def expected(self, a: dict[str, Any]) -> dict[str, Any]:

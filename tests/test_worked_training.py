@@ -138,7 +138,7 @@ class TestPerceptron:
 def test_stochastic_gradient_descent(size: int) -> None:
     """One example at a time, 32, or all: the same code."""
     rng = np.random.default_rng(7)
-    x, true = rng.normal(size=(200, 4)).astype("float32"), np.float32([1, -2, 0.5, 3])
+    x, true = rng.normal(size=(200, 4)).astype("float32"), np.array([1, -2, 0.5, 3], "float32")
     y = x @ true
     features, target = gc.input("features", (size, 4)), gc.input("target", size)
     w = gc.param("w", np.zeros(4, "float32"))
@@ -169,14 +169,13 @@ class TestSequential:
         assert model.evaluate(*held_out)["accuracy"] == history["val_accuracy"][-1]
 
     def test_handwritten_digits(self) -> None:
-        images, labels, *held_out = gc.datasets.held_out(*gc.datasets.digits())
+        images, labels, *others = gc.datasets.held_out(*gc.datasets.digits())
+        held_out = others[0], others[1]
         model = gc.nn.Sequential(gc.nn.Dense(64, gc.nn.sigmoid), gc.nn.Dense(10, gc.nn.softmax))
         model.compile(
             gc.optim.Adam(0.001), gc.nn.sparse_categorical_cross_entropy, [gc.nn.accuracy]
         )
-        history = model.fit(
-            images, labels, epochs=30, batch_size=100, validation_data=tuple(held_out)
-        )
+        history = model.fit(images, labels, epochs=30, batch_size=100, validation_data=held_out)
         assert len(history.epochs) == 30
         assert history["val_accuracy"][-1] > 0.85
         predicted = model.predict(held_out[0])

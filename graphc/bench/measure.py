@@ -122,7 +122,7 @@ def installed(case: Case, only: list[str] | None) -> tuple[list[str], dict[str, 
     """The frameworks of a case that load, graphc first, and why others do not."""
     loaded, failures = [], {}
     for name in case.builds:
-        if only and name != OWN and name not in only:
+        if only is not None and name != OWN and name not in only:
             continue
         try:
             frameworks.load(name, case.threads)

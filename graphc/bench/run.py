@@ -49,17 +49,17 @@ def _calls(request: Request, threads: int) -> Iterator[Result]:
     """Cases of one number of threads: in one process, or in more when it dies."""
     pending = list(request.cases)
     while pending:
-        process = _start(replace(request, cases=pending), threads)
-        assert process.stdout is not None
-        for line in process.stdout:
-            yield Result.from_json(json.loads(line))
-            pending.pop(0)
-        if process.wait() and pending:
+        with _start(replace(request, cases=pending), threads) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield Result.from_json(json.loads(line))
+                pending.pop(0)
+        if process.returncode and pending:
             case = next(c for c in request.chosen() if c.name == pending[0])
-            result = Result(
-                request.row, pending.pop(0), dict(case.sizes), threads, clock=request.clock
-            )
-            result.outcomes[OWN] = Outcome(failure=f"the process ended with {process.returncode}")
+            result = Result(request.row, pending.pop(0), dict(case.sizes), threads)
+            result.clock = request.clock
+            code = process.returncode
+            result.outcomes[OWN] = Outcome(failure=f"the process ended with {code}")
             yield result
 
 
@@ -73,7 +73,7 @@ def _first_calls(request: Request, case: Case) -> Result:
     """Each framework in turns, in fresh processes."""
     found: dict[str, list[Times]] = {}
     outcomes: dict[str, Outcome] = {}
-    names = [n for n in case.builds if not request.only or n in (OWN, *request.only)]
+    names = [n for n in case.builds if request.only is None or n in (OWN, *request.only)]
     kept = case.measure == "cached first call"
     with ExitStack() as stack:
         shared = stack.enter_context(tempfile.TemporaryDirectory())

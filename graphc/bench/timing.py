@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-
 Clock = Literal["wall", "processor"]
 """Elapsed time, or that of processors, which other programs do not add to: for one thread on a
 machine that is busy. What waits for nothing but other threads costs nothing by it."""

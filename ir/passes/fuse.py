@@ -29,7 +29,13 @@ from graphc.ir.graph import Attrs, Graph, Node, Update, rewrite, with_operands
 from graphc.ir.op import Family
 from graphc.ir.ops import OPS, layout
 from graphc.ir.passes.grouping import Grouping, Kernel
-from graphc.ir.passes.inline import Inlining, choose_inlined, is_unstored, is_view
+from graphc.ir.passes.inline import (
+    Inlining,
+    choose_inlined,
+    is_unstored,
+    is_view,
+    takes_strided,
+)
 from graphc.ir.passes.merge import merge_kernels
 from graphc.ir.passes.order import order_kernels
 
@@ -81,18 +87,18 @@ def _with_stored_views(graph: Graph) -> Graph:
         if node.op.family is Family.ITEM:
             return items.setdefault((operands[0], node.attrs), with_operands(node, operands))
         if is_view(node) or node.op.family is Family.ROUTINE:
-            operands = tuple(map(_with_memory, operands))
+            operands = tuple(_with_memory(operand, takes_strided(node)) for operand in operands)
         return with_operands(node, operands)
 
     return rewrite(graph, visit)
 
 
-def _with_memory(node: Node) -> Node:
-    """A source that is not stored as a value that is; a broadcast of one as a broadcast of such,
-    which is read where it lies."""
+def _with_memory(node: Node, strided: bool) -> Node:
+    """A source that is not stored as a value that is; for who takes it `strided`, a broadcast of
+    one as a broadcast of such, which is read where it lies."""
     if is_unstored(node):
         return OPS["copy"](node)
-    if node.op is layout.broadcast_to and is_unstored(node.operands[0]):
+    if strided and node.op is layout.broadcast_to and is_unstored(node.operands[0]):
         return with_operands(node, (OPS["copy"](node.operands[0]),))
     return node
 

@@ -95,13 +95,16 @@ def is_view(node: Node) -> bool:
     return node.op.family is Family.LAYOUT and operand_maps(node) is None
 
 
+def takes_strided(node: Node) -> bool:
+    """Whether a node is a routine that can read an operand where it lies, with other strides: a
+    nested graph or a function from outside wants its values without gaps."""
+    is_routine = node.op.family is Family.ROUTINE
+    return is_routine and not node.op.foreign and not nested_graphs(node.attrs)
+
+
 def _takes(user: Node, node: Node, strided: set[Node]) -> bool:
-    """Whether a user can take a node that is not stored: a routine can where the operand lies
-    elsewhere in memory, but a nested graph or a function from outside wants its values without
-    gaps."""
-    if user.op.family is not Family.ROUTINE:
-        return True
-    return node in strided and not user.op.foreign and not nested_graphs(user.attrs)
+    """Whether a user can take a node that is not stored."""
+    return user.op.family is not Family.ROUTINE or (node in strided and takes_strided(user))
 
 
 def _is_strided(node: Node) -> bool:

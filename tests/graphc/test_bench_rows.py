@@ -38,6 +38,8 @@ TINY = {
 def every_case() -> Iterator[Any]:
     for name in rows.NAMES:
         for case in rows.load(name).cases:
+            if name == "matmul" and case.sizes["m"] != 64:
+                continue  # at these sizes it is the same program
             yield pytest.param(case.varied(1, TINY[name]), id=f"{name}: {case.name}")
 
 

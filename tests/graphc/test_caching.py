@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ ROOT = Path(gc.__file__).parents[1]
 PROGRAM = """
 import sys
 import graphc as gc
+from graphc import caching
+caching._source_files = lambda: [("graphc/__init__.py", 1, 1)]  # as if nobody worked on it
 x = gc.input("x", (8, 6))
 w = gc.param("w", gc.init.glorot_uniform((6, 4), seed=0))
 loss = gc.softmax(x @ w).max()
@@ -41,12 +43,13 @@ print(*losses, w.value.tobytes().hex(), "graphc.codegen.pipeline" in sys.modules
 
 
 @pytest.fixture(autouse=True)
-def files_of_graphc(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
+def files_of_graphc(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int, int]]]:
     """The files of graphc, as if nobody worked on them while the tests run."""
     files = [("graphc/__init__.py", 1, 1), ("graphc/ir/graph.py", 2, 2)]
     monkeypatch.setattr(caching, "_source_files", lambda: iter(files))
     caching.source_digest.cache_clear()
-    return files
+    yield files
+    caching.source_digest.cache_clear()
 
 
 @pytest.fixture
@@ -299,9 +302,13 @@ def test_sources_that_changed_since_they_were_loaded_are_not_trusted(
 
 
 def test_a_graphc_without_files_is_not_told_apart(
-    files_of_graphc: list[tuple[str, int, int]],
+    files_of_graphc: list[tuple[str, int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files_of_graphc.clear()
+    assert caching.source_digest() is None
+    monkeypatch.undo()
+    monkeypatch.setattr(gc, "__path__", ["/no/such/folder"])
+    caching.source_digest.cache_clear()
     assert caching.source_digest() is None
 
 

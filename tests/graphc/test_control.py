@@ -213,9 +213,7 @@ def test_checkpoint_keeps_the_arguments_alone() -> None:
     x = gc.input("x", (32, 32), gc.float64)
     array = RNG.normal(size=(32, 32)) / 8
     programs = [deep, gc.checkpoint(deep)]
-    steps = [
-        gc.compile([x], gc.grad((program(program(x)) ** 2).sum(), x)) for program in programs
-    ]
+    steps = [gc.compile([x], gc.grad((program(program(x)) ** 2).sum(), x)) for program in programs]
     assert_same([steps[0](array)], [steps[1](array)])
     plain, saving = (step.artifact.manifest.workspace_bytes for step in steps)
     assert saving < 0.8 * plain
@@ -315,3 +313,11 @@ def test_what_nobody_reads_is_not_carried() -> None:
     assert "exp" not in text
     assert "sin" not in text
     assert step.artifact.manifest.workspace_bytes == 0
+
+
+def test_a_start_of_zeros_is_written_by_one_kernel() -> None:
+    x = gc.input("x", (4, 3))
+    total, _ = gc.scan(lambda total, row: (total + row, None), gc.zeros(3), x)
+    of_body, of_program = gc.compile([x], total).ir("fused").split("\n\n")
+    assert of_body.count("kernel @") == 1
+    assert of_program.count("kernel @") == 2

@@ -37,14 +37,14 @@ def _case(name: str, models: dict[str, Model], *targets: Target) -> Case:
     )
 
 
-def _named(name: str, find: Callable[[Any], Any], *targets: Target, **paths: Any) -> Case:
-    """A function that each framework has: `find` takes its module, or one that is named."""
+def _named(name: str, find: Callable[[Any], Any], *targets: Target) -> Case:
+    """A function that each framework has, found in its module; JAX's are in several."""
 
     def model(library: Any, params: Any, inputs: Any) -> Any:
         return find(library)(inputs["x"])
 
-    libraries = {"graphc": model, "torch": model, "pytensor": model}
-    return _case(name, libraries | {"jax": _of_jax(name)} | paths, *targets)
+    libraries = {"graphc": model, "jax": _of_jax(name), "torch": model, "pytensor": model}
+    return _case(name, libraries, *targets)
 
 
 def _of_jax(name: str) -> Model:
