@@ -139,6 +139,11 @@ def _as_operand(value: TensorLike) -> Node | np.ndarray[Any, Any] | int | float:
 
 
 def _as_array(value: object) -> np.ndarray[Any, Any]:
+    if value is None or isinstance(value, str):
+        raise GraphError(
+            f"expected a tensor, an array or a number, got {value!r}",
+            help="ask whether there is a tensor at all with `is None`",
+        )
     try:
         return np.asarray(value)
     except (ValueError, TypeError) as error:

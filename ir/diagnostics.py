@@ -173,8 +173,10 @@ class ControlError(GraphError, ValueError):
     Example:
         x = gc.input("x", (5, 3))
 
+
         def body(total, row):
             return total + row.sum(), None
+
 
         total, _ = gc.scan(body, 0, x)
 

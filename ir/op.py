@@ -175,8 +175,9 @@ class Op:
     `position(attrs)` (iota). A routine is a program of loops of its own,
     `routine(b, attrs, *arrays)`, on its operands, results and `scratch(node)` arrays; its result
     may be written over operand number `in_place`. An op with several results has a `TupleType`;
-    its derivative rules are `OfResults`. An op that computes with indices says in `indexed(node)` which operands they are and the size of the axis that each
-    counts along; those of a layout op are in its maps.
+    its derivative rules are `OfResults`. An op that computes with indices says in `indexed(node)`
+    which operands they are and the size of the axis that each counts along; those of a layout op
+    are in its maps.
 
     A `foreign` op is about a function from outside: it wants its operands without gaps, may fail,
     and is never run while a program is compiled.

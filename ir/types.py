@@ -25,7 +25,8 @@ Kind = Literal["bool", "int", "uint", "float", "tuple"]
 class DType:
     """An element type: its IR name (`f32`), its kind and its width in bits.
 
-    There is one object of each, so dtypes are compared by identity.
+    There is one object of each, so dtypes are compared by identity; and with `==` by what NumPy
+    takes as one, so that `t.dtype == np.float32` says what a user of NumPy expects.
 
     >>> float32.numpy
     dtype('float32')
@@ -51,6 +52,11 @@ class DType:
         if self is bfloat16:
             return _bfloat16()
         return np.dtype("bool" if self.kind == "bool" else f"{self.kind}{self.bits}")
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """What NumPy asks for where it is given this type: `np.zeros(3, t.dtype)`."""
+        return self.numpy
 
     @property
     def arithmetic(self) -> DType:
@@ -87,6 +93,16 @@ class DType:
             return bfloat16
         known = np.dtype(dtype).newbyteorder("=")  # type: ignore[call-overload]
         return bfloat16 if known.name == _BFLOAT16 else _BY_NUMPY[known]
+
+    def __eq__(self, other: object) -> bool:
+        if self is other or other is None or isinstance(other, DType):
+            return self is other
+        try:
+            return DType.of(other) is self
+        except (KeyError, TypeError):
+            return False
+
+    __hash__ = object.__hash__
 
     def __reduce__(self) -> tuple[Callable[[str], DType], tuple[str]]:
         return _by_name, (self.name,)

@@ -130,6 +130,7 @@ class Growth:
 
     def plain_leaf(self, dtype: DType) -> None:
         shape = self.shape()
+        value: Array
         if dtype.is_float:
             value = self.rng.uniform(-2, 2, shape)
         else:
@@ -182,6 +183,7 @@ class Growth:
             operands = self.operands(op)
             if not operands:
                 return None
+            attrs: Attrs | None
             if borrowed:
                 attrs = op.attrs(**self.one_of(good).attrs)
             else:

@@ -47,9 +47,11 @@ def _cholesky_type(types: Sequence[TensorType], attrs: Attrs) -> TensorType:
 
 def _cholesky_reference(a: Array) -> Array:
     try:
-        return np.linalg.cholesky(a)
+        factor = np.linalg.cholesky(a)
     except np.linalg.LinAlgError:
         return np.full(a.shape, np.nan)
+    # LAPACK goes on from a NaN, which no positive definite matrix has.
+    return np.full(a.shape, np.nan) if np.isnan(np.diagonal(factor)).any() else factor
 
 
 def _cholesky(b: RoutineBuilder, attrs: Attrs, a: ArrayView, result: ArrayView) -> None:

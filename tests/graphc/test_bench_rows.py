@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 import graphc as gc
 from graphc.bench import measure, rows
-from graphc.bench.case import Arrays, Case, Data, Program
+from graphc.bench.case import Array, Arrays, Case, Data, Program
 from graphc.bench.target import OWN
 from graphc.demo import numpy_step
 from graphc.ir.interpreter import interpret
@@ -52,7 +52,11 @@ def by_interpreter(program: Program, data: Data) -> Arrays:
     found = interpret(graph, data.params | data.inputs | remembered)
     updated = found.updates.keys() & data.params.keys()
     changes = {name: found.updates[name] - data.params[name] for name in updated}
-    return dict(enumerate(found.outputs.values())) | changes  # type: ignore[arg-type]
+    return numbered(found.outputs.values()) | changes
+
+
+def numbered(results: Iterable[Array]) -> Arrays:
+    return {f"result {number}": value for number, value in enumerate(results)}
 
 
 @pytest.mark.parametrize("case", list(every_case()))
@@ -63,7 +67,7 @@ def test_row_computes_what_its_graph_says(case: Case) -> None:
     found = measure.first_results(program, data)
     results = [value for name, value in found.items() if name not in expected]
     named = {name: value for name, value in found.items() if name in expected}
-    measure.check(dict(enumerate(results)) | named, expected, 1e-4)  # type: ignore[arg-type]
+    measure.check(numbered(results) | named, expected, 1e-4)
     assert program.workspace() is not None
 
 

@@ -264,6 +264,24 @@ def test_lists_of_tensors_become_tensors(value: Any) -> None:
     assert gc.array(2.5).dtype is gc.float32
 
 
+def test_numpy_takes_the_dtype_of_a_tensor() -> None:
+    x = gc.input("x", 3)
+    assert x.dtype == np.float32
+    assert np.dtype("float32") == x.dtype
+    assert x.dtype == "float32"
+    assert x.dtype != np.float64
+    assert x.dtype not in (None, "no dtype", 3)
+    assert np.zeros(2, x.dtype).dtype == np.float32
+    assert {gc.float32: 1}[x.dtype] == 1
+
+
+def test_nothing_is_no_operand() -> None:
+    x = gc.input("x", 3)
+    for other in (None, "x"):
+        with pytest.raises(GraphError, match="expected a tensor, an array or a number"):
+            x == other  # noqa: B015  the comparison itself is refused
+
+
 def test_values_are_not_known() -> None:
     x = gc.input("x", 3)
     for convert in (gc.Tensor.item, gc.Tensor.tolist, float):

@@ -24,6 +24,9 @@ Model = Callable[[Any, Mapping[str, Any], Mapping[str, Any]], Any]
 
 
 def prepare(module: Any, threads: int) -> Any:
+    """Load what is loaded when it is first used, as the import of another framework does."""
+    for name in ("compile", "input", "nn", "optim"):
+        getattr(module, name)
     return module
 
 
