@@ -64,7 +64,7 @@ def _time(
         result.outcomes[name].times = times[name]
     if work:
         found = zip(beside, (times[name] for name in machine), strict=True)
-        result.limit = max(limit.amount / each.by(result.clock) for limit, each in found)
+        result.limit = max(limit.amount / each.best_by(result.clock) for limit, each in found)
 
 
 def made(name: str, case: Case, data: Data) -> Program:
@@ -114,8 +114,8 @@ def first_call(name: str, case: Case) -> Times:
     module = frameworks.load(name, case.threads)
     processor, start = time.process_time(), time.perf_counter()
     case.builds[name](module, data).call()
-    elapsed = time.perf_counter() - start
-    return Times(elapsed, elapsed, time.process_time() - processor)
+    elapsed, spent = time.perf_counter() - start, time.process_time() - processor
+    return Times(elapsed, elapsed, spent, spent)
 
 
 def installed(case: Case, only: list[str] | None) -> tuple[list[str], dict[str, Any]]:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 from graphc.bench import frameworks
@@ -104,7 +104,7 @@ def _part(request: Request, case: Case) -> Request:
 
 
 def _times_part(times: Times) -> Times:
-    return Times(times.median * PART, times.best * PART, times.processor * PART)
+    return Times(*(PART * seconds for seconds in astuple(times)))
 
 
 def _first_call(request: Request, case: Case, cache: str) -> Times:
@@ -124,4 +124,5 @@ def _median(times: list[Times]) -> Times:
         statistics.median(each.median for each in times),
         min(each.best for each in times),
         statistics.median(each.processor for each in times),
+        min(each.best_processor for each in times),
     )

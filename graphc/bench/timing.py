@@ -32,16 +32,20 @@ QUICK = Effort(budget=3, run=0.004, rounds=15)
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds a call: the median and the best of all rounds, and the median of processor time,
-    that of all the process's threads."""
+    """Seconds a call: the median and the best of all rounds, and the same of processor time, that
+    of all the process's threads."""
 
     median: float
     best: float
     processor: float
+    best_processor: float
 
     def by(self, clock: Clock) -> float:
         """The median by a clock."""
         return self.median if clock == "wall" else self.processor
+
+    def best_by(self, clock: Clock) -> float:
+        return self.best if clock == "wall" else self.best_processor
 
 
 def in_turns(programs: Mapping[str, Callable[[], object]], effort: Effort) -> dict[str, Times]:
@@ -79,4 +83,5 @@ def _seconds(call: Callable[[], object], count: int) -> tuple[float, float]:
 
 def _times(runs: list[tuple[float, float]]) -> Times:
     elapsed, processor = zip(*runs, strict=True)
-    return Times(statistics.median(elapsed), min(elapsed), statistics.median(processor))
+    middle = statistics.median
+    return Times(middle(elapsed), min(elapsed), middle(processor), min(processor))

@@ -70,8 +70,8 @@ def asarray(
 
     >>> import graphc as gc
     >>> x = gc.input("x", 3)
-    >>> gc.asarray([x[0], 2 * x[1], 0.0])
-    <Tensor f32[3] = concatenate(...)>
+    >>> gc.asarray([x[0], 2 * x[1], 0.0]).shape
+    (3,)
     """
     tensor = as_tensor(_stacked(a))
     return tensor if dtype is None else tensor.astype(dtype)

@@ -167,12 +167,14 @@ def _nearest_to_whole(number: int, half: DType) -> Any:
 
 
 def representatives() -> Iterator[Op]:
-    """Every op that moves elements, and one of each kind that computes on them."""
+    """Every op that moves elements, and one of each kind that computes on them.
+
+    Operands that are presumed to fit each other no longer do once they are rounded.
+    """
     kinds = set()
     for op in OPS.values():
-        if op.family is Family.SOURCE or not any(
-            dtype.arithmetic is float32 for dtype in op.tested_dtypes
-        ):
+        takes_f32 = any(dtype.arithmetic is float32 for dtype in op.tested_dtypes)
+        if op.family is Family.SOURCE or op.presumed or not takes_f32:
             continue
         kind = (op.family, op.operands, op.cost, op.commutative)
         if op.stored or kind not in kinds:

@@ -34,7 +34,7 @@ NEURON = "sigmoid(w . x), 3 inputs"
 
 
 def times(seconds: float) -> Times:
-    return Times(seconds, 0.9 * seconds, 0.5 * seconds)
+    return Times(seconds, 0.9 * seconds, 0.5 * seconds, 0.4 * seconds)
 
 
 def result(**outcomes: Outcome) -> Result:
