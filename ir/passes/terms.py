@@ -172,9 +172,8 @@ def _term(tree: ast.expr) -> Term:
         )
         for keyword in tree.keywords
     )
-    first, *others = [ast.unparse(argument) for argument in tree.args] or [""]
-    if first == "...":
-        return Application(head, None, attrs, tuple(others))
+    if tree.args and isinstance(tree.args[0], ast.Constant) and tree.args[0].value is ...:
+        return Application(head, None, attrs, tuple(map(ast.unparse, tree.args[1:])))
     return Application(head, tuple(_term(argument) for argument in tree.args), attrs)
 
 
