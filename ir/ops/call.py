@@ -24,7 +24,7 @@ from graphc.ir.ops.bundle import items
 from graphc.ir.ops.registry import register
 from graphc.ir.ops.samples import Deferred, draw
 from graphc.ir.routine import ArrayView, RoutineBuilder
-from graphc.ir.types import TensorType, TupleType, float64, uint64
+from graphc.ir.types import DType, TensorType, TupleType, float32, float64, uint64
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ def _call_type(types: Sequence[TensorType], attrs: ForeignAttrs) -> TensorType:
         zip(given, function.operands, strict=True), start=1
     ):
         if found != expected:
-            raise ShapeError(f"{function.name} takes {expected} here", operand=position)
+            error = ShapeError if found.dtype == expected.dtype else DTypeError
+            raise error(f"{function.name} takes {expected} here", operand=position)
     return TupleType.of(function.results)
 
 
@@ -133,12 +134,14 @@ def _call_batch(node: Node, operands: Sequence[Node], batched: Batched) -> Node:
     return ops.scan(*(given[i] for i in order), body=body, length=size, slices=sum(each))
 
 
-def _sample(size: int, refuse: type[GraphError] | None = None) -> Sample:
+def _sample(
+    size: int, refuse: type[GraphError] | None = None, given: DType | None = None
+) -> Sample:
     return Sample(
-        lambda rng, dtype: (_doubling()["function"].words, draw(rng, dtype, (size,))),
+        lambda rng, dtype: (_doubling()["function"].words, draw(rng, given or dtype, (size,))),
         Deferred(_doubling),
         refuse=refuse,
-        label=f"of {size}",
+        label=f"of {size}{given or ''}",
         differentiable=False,
     )
 
@@ -159,7 +162,12 @@ call = register(
         routine=_call,
         presumed=(0,),
         sample_dtypes=(float64,),
-        samples=(_sample(3), _sample(4, ShapeError), _sample(0, ShapeError)),
+        samples=(
+            _sample(3),
+            _sample(4, ShapeError),
+            _sample(0, ShapeError),
+            _sample(3, DTypeError, float32),
+        ),
         stored=True,
         foreign=True,
         cost=0,

@@ -27,7 +27,7 @@ from graphc.ir.ops.matrices import (
     transposed,
 )
 from graphc.ir.ops.registry import register
-from graphc.ir.ops.samples import draw
+from graphc.ir.ops.samples import draw, refused_dtypes, refused_pair
 from graphc.ir.routine import ArrayView, RoutineBuilder
 from graphc.ir.types import FLOATS, DType, Shape, TensorType
 
@@ -127,6 +127,8 @@ pseudo_inverse = register(
             _refused((3,), (3, 3)),
             _refused((3, 2), (3, 2)),
             _refused((3, 3), (3, 4)),
+            refused_pair((3, 3), rcond=0.0),
+            *refused_dtypes(FLOATS, 2, rcond=0.0),
         ),
     )
 )
