@@ -39,7 +39,8 @@ def recurrent(w: Tensor) -> Callable[[Any, Any], tuple[Any, Any]]:
 def scanned(xs: Tensor, h: Tensor, w: Tensor, **options: Any) -> Tensor:
     start = {"h": h, "n": gc.const(np.int32(1))}
     last, (ys, zs) = gc.scan(recurrent(w), start, xs, **options)
-    return (last["h"] ** 2).sum() + (ys * ys).sum() + zs.sum() + last["n"]
+    total: Tensor = (last["h"] ** 2).sum() + (ys * ys).sum() + zs.sum() + last["n"]
+    return total
 
 
 def unrolled(xs: Tensor, h: Tensor, w: Tensor, *, reverse: bool = False) -> Tensor:
@@ -49,7 +50,8 @@ def unrolled(xs: Tensor, h: Tensor, w: Tensor, *, reverse: bool = False) -> Tens
         carry, (y, z) = recurrent(w)(carry, xs[t])
         ys.append((y * y).sum())
         zs.append(z)
-    return (carry["h"] ** 2).sum() + sum(ys) + sum(zs) + carry["n"]
+    total: Tensor = (carry["h"] ** 2).sum() + sum(ys) + sum(zs) + carry["n"]
+    return total
 
 
 def values(build: Callable[..., Any], *arrays: np.ndarray[Any, Any]) -> Any:
