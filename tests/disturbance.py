@@ -23,6 +23,9 @@ ROUNDED = (Family.ELEMENTWISE, Family.REDUCTION, Family.CONTRACTION, Family.ROUT
 SPREADING = (Family.REDUCTION, Family.CONTRACTION, Family.ROUTINE)
 """Families that add up elements: an error is one of the terms, which may cancel."""
 
+LEFT = 0.01
+"""How much of the largest element noise must be for nothing to be left of the value."""
+
 TIMES_NOISE, TIMES_VALUE, TIMES_LARGEST = 60, 40, 8
 """How far values may be apart: in units of the disturbance, and in last places of the value and
 of the largest element."""
@@ -108,4 +111,6 @@ def _close(got: Array, wanted: Array, *rest: Any) -> Array:
         close = np.abs(got - wanted) <= tolerance + smallest
     finite = np.isfinite(stacked)
     unstable = finite.any(axis=0) != finite.all(axis=0)
+    # Where no digit is left, as beside a pole, the value may as well be at the pole.
+    unstable |= ~np.isfinite(got) & (noise > LEFT * magnitude)
     return np.asarray(close | (got == wanted) | (np.isnan(got) & np.isnan(wanted)) | unstable)

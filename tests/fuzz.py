@@ -30,6 +30,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from graphc.ir.printer import print_graph
 from graphc.runtime import loader
 from tests.fuzz_checks import check
+from tests.graph_cuts import cut_down
 from tests.random_graphs import Case, cases
 
 GRAPHS_A_RUN = 100
@@ -58,18 +59,18 @@ class Report:
 
 def run(number: int, graphs: int, *, apart: bool = False, most_steps: int | None = None) -> Report:
     """Check the graphs of one seed, up to the first failure."""
-    passed = 0
-    failure: Failure | None = None
+    passed, held = 0, len(loader._linked)
+    failing: Case | None = None
+    examine = checked_apart if apart else check
 
     def each(case: Case) -> None:
-        nonlocal passed, failure
+        nonlocal passed, failing
         try:
-            checked_apart(case) if apart else check(case)
-        except Exception as error:
-            lines = traceback.format_exception(error, limit=-4)
-            failure = Failure(print_graph(case.graph), "".join(lines))
+            examine(case)
+        except Exception:
+            failing = case
             raise
-        passed += failure is None
+        passed += failing is None
 
     phases = (Phase.generate, Phase.shrink)
     options = settings(
@@ -78,14 +79,37 @@ def run(number: int, graphs: int, *, apart: bool = False, most_steps: int | None
     )  # fmt: skip
     drawn = cases() if most_steps is None else cases(most_steps)
     test: Callable[[], None] = seed(number)(options(given(drawn)(each)))
-    try:
-        with quiet():
-            test()
-    except Exception as error:
-        # Where no graph failed, it is one that could not be drawn.
-        failure = failure or Failure("", "".join(traceback.format_exception(error, limit=-4)))
+    with quiet():
+        error = error_of(test)
+        # Where no graph failed, there is one that could not be drawn.
+        failure = None if error is None else Failure("", traced(error))
+        if failing is not None:
+            failure = described(failing, examine)
+    failing = error = None
     gc.collect()
-    return Report(number, passed, failure, megabytes(), len(loader._linked))
+    return Report(number, passed, failure, megabytes(), len(loader._linked) - held)
+
+
+def error_of(function: Callable[..., None], *arguments: object) -> Exception | None:
+    """What a call raises."""
+    try:
+        function(*arguments)
+    except Exception as error:
+        return error
+    return None
+
+
+def described(case: Case, examine: Callable[[Case], None]) -> Failure:
+    """A failing graph, cut down, with its values and what its check raises."""
+    smaller = cut_down(case, lambda each: error_of(examine, each) is not None)
+    error = error_of(examine, smaller)
+    message = "it did not fail again" if error is None else traced(error)
+    values = [f"{name} = {array.tolist()}" for name, array in smaller.arrays.items()]
+    return Failure(print_graph(smaller.graph), "\n".join([*values, message]))
+
+
+def traced(error: Exception) -> str:
+    return "".join(traceback.format_exception(error, limit=-4, chain=False))
 
 
 @contextlib.contextmanager
@@ -163,7 +187,7 @@ class Worker:
             self.give(number, apart=True)
             return None
         self.history.append(report.megabytes)
-        self.loaded = report.loaded
+        self.loaded += report.loaded
         return report
 
     @property

@@ -9,13 +9,18 @@ import os
 import signal
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from graphc.ir.build import ops
+from graphc.ir.graph import Graph
 from graphc.ir.nested import all_graphs
 from graphc.ir.parser import parse_graph
 from graphc.ir.printer import graph_constants, print_graph
+from graphc.ir.types import TensorType, float64
 from tests import fuzz
+from tests.graph_cuts import cut_down
 from tests.random_graphs import DRAWN, Case, cases
 
 RUNS, GRAPHS = 8, 25
@@ -66,6 +71,24 @@ def test_a_failure_is_made_small_and_repeats(monkeypatch: pytest.MonkeyPatch) ->
     assert one.failure.text == same.failure.text
     assert "a matrix" in one.failure.message
     assert len(parse_graph(one.failure.text, {}).nodes) <= 3
+
+
+def test_a_failing_graph_is_cut_down_to_what_fails() -> None:
+    x = ops.input(name="x", type=TensorType(float64, (3,)))
+    guilty = ops.exp(ops.sin(x))
+    y = ops.add(ops.neg(guilty), ops.cos(x))
+    graph = Graph("g", (x,), (), (x, y), ("a", "b"))
+    case = Case(graph, {"x": np.ones(3)}, None)
+    small = cut_down(case, lambda each: any(n.op is guilty.op for n in each.graph.nodes))
+    assert [node.op.name for node in small.graph.nodes] == [
+        "input",
+        "input",
+        "exp",
+        "neg",
+        "add",
+    ]
+    found = sorted(float(array[0]) for array in small.arrays.values())
+    np.testing.assert_array_equal(found, sorted([np.sin(1.0), np.cos(1.0)]))
 
 
 def test_a_graph_that_kills_its_process_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
