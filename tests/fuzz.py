@@ -59,6 +59,7 @@ class Report:
 
 def run(number: int, graphs: int, *, apart: bool = False, most_steps: int | None = None) -> Report:
     """Check the graphs of one seed, up to the first failure."""
+    gc.collect()
     passed, held = 0, len(loader._linked)
     failing: Case | None = None
     examine = checked_apart if apart else check
