@@ -8,11 +8,12 @@ that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplicatio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from graphc.codegen.coordinates import Buffer
+from graphc.codegen.coordinates import Axis, Buffer
 from graphc.codegen.emit import Function
 from graphc.codegen.inner_product import sum_columns
 from graphc.codegen.microkernel import Side, Tile, TileShape, TileSum, store_tile
@@ -25,7 +26,8 @@ from graphc.codegen.packing import (
     pack_transposed,
 )
 from graphc.codegen.place import Place, Span, spans
-from graphc.codegen.tiling import ContractionSchedule
+from graphc.codegen.sharing import Share
+from graphc.codegen.tiling import ContractionSchedule, SharedAxis
 from graphc.codegen.values import Value, constant, index
 from graphc.ir.graph import Node
 from graphc.ir.passes.plan_memory import aligned
@@ -37,11 +39,13 @@ def emit_contraction(
     contraction: Contraction,
     buffers: Mapping[Node, Buffer],
     schedule: ContractionSchedule,
+    share: Share | None = None,
+    tasks: int = 1,
 ) -> None:
     """Write the loops that compute and store every value of `contraction.stores`.
 
     `buffers` are what the operands and the epilogue may load; `contraction.scratch` must be given
-    if `scratch_bytes` is not 0.
+    if `scratch_bytes` is not 0. With `share` they are those of one task of at most `tasks`.
     """
     if contraction.node.type.size == 0:
         return
@@ -50,14 +54,14 @@ def emit_contraction(
     computed = {node for node, _ in contraction.stores}
     loadable = {node: buffer for node, buffer in buffers.items() if node not in computed}
     place = Place(function, loadable, {})
-    _Nest(contraction, schedule, place).emit(place)
+    _Nest(contraction, schedule, place, share, tasks).emit(place)
 
 
-def scratch_bytes(contraction: Contraction, schedule: ContractionSchedule) -> int:
+def scratch_bytes(contraction: Contraction, schedule: ContractionSchedule, tasks: int = 1) -> int:
     """Size of the workspace that the kernel needs while it runs, 64-byte aligned."""
     if schedule.swapped:
         contraction = contraction.swapped()
-    return ScratchLayout.of(contraction, schedule).total
+    return ScratchLayout.of(contraction, schedule, tasks).total
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,18 @@ class ScratchLayout:
     """Byte offsets of the parts of a kernel's scratch memory, and its size.
 
     The parts are copies of the operands, rows of the right operand that are computed before they
-    are transposed, sums of part of the depth, and one tile. The other fields are in elements:
-    the `room` of the copies and the distance of the rows of partial sums.
+    are transposed, one tile, and sums of part of the depth. Every task has `private` bytes for
+    all of them but the sums, which are behind those of all tasks, for tasks share the elements of
+    one product; only where they share a batch, sums are private, too. The other fields are in
+    elements: the `room` of the copies and the distance of the rows of partial sums.
     """
 
     right: int
     left: int
     computed: int
-    partial: int
     spill: int
+    partial: int
+    private: int
     total: int
     right_room: int
     left_room: int
@@ -81,14 +88,21 @@ class ScratchLayout:
     partial_width: int
 
     @staticmethod
-    def of(contraction: Contraction, schedule: ContractionSchedule) -> ScratchLayout:
+    def of(
+        contraction: Contraction, schedule: ContractionSchedule, tasks: int = 1
+    ) -> ScratchLayout:
         rows, columns, depth = (
             axis.extent for axis in (contraction.rows, contraction.columns, contraction.depth)
         )
         lanes, terms = schedule.lanes, min(schedule.depth_block, depth)
         padded_columns = -(-columns // lanes) * lanes
-        block_columns = min(schedule.column_block, padded_columns)
-        block_rows = min(schedule.row_block, -(-rows // schedule.rows) * schedule.rows)
+        panels, row_tiles = -(-columns // schedule.width), -(-rows // schedule.rows)
+        if schedule.parallel == "columns":
+            panels = -(-panels // tasks)
+        elif schedule.parallel == "rows":
+            row_tiles = -(-row_tiles // tasks)
+        block_columns = min(schedule.column_block, padded_columns, panels * schedule.width)
+        block_rows = min(schedule.row_block, row_tiles * schedule.rows)
         # A vector more than a row needs: rows a power of two apart would share cache sets.
         row_room = (-(-terms // lanes) + 1) * lanes
         left_room = row_room if schedule.left == "by row" else terms + -(-lanes // schedule.rows)
@@ -96,17 +110,19 @@ class ScratchLayout:
             "right": block_columns * (terms + 1) if schedule.right != "in place" else 0,
             "left": block_rows * left_room if schedule.left != "in place" else 0,
             "computed": block_columns * row_room if schedule.right == "computed" else 0,
-            "partial": rows * padded_columns if schedule.depth_block < depth else 0,
             "spill": schedule.rows * schedule.width if schedule.looped_epilogue else 0,
+            "partial": rows * padded_columns if schedule.depth_block < depth else 0,
         }
-        offsets, total = {}, 0
+        offsets, ends = {}, 0
         for part, elements in sizes.items():
-            offsets[part] = total
+            offsets[part] = ends
             if contraction.node.type.size:
-                total += aligned(elements * contraction.dtype.bytes)
+                ends += aligned(elements * contraction.dtype.bytes)
+        private = ends if schedule.parallel == "batch" else offsets["partial"]
         return ScratchLayout(
             **offsets,
-            total=total,
+            private=private,
+            total=private * tasks + ends - private,
             right_room=terms + 1,
             left_room=left_room,
             computed_room=row_room,
@@ -118,14 +134,20 @@ class _Nest:
     """The loops of one contraction."""
 
     def __init__(
-        self, contraction: Contraction, schedule: ContractionSchedule, place: Place
+        self,
+        contraction: Contraction,
+        schedule: ContractionSchedule,
+        place: Place,
+        share: Share | None,
+        tasks: int,
     ) -> None:
         self.contraction = contraction
         self.schedule = schedule
         self.function = place.function
         self.left_access = strided_access(contraction.left, place.buffers)
         self.right_access = strided_access(contraction.right, place.buffers)
-        self.layout = ScratchLayout.of(contraction, schedule)
+        self.layout = ScratchLayout.of(contraction, schedule, tasks)
+        self.share, self.tasks = share, tasks
 
     def emit(self, place: Place) -> None:
         if self.schedule.inner:
@@ -155,22 +177,50 @@ class _Nest:
 
     @contextmanager
     def _batch(self, place: Place) -> Iterator[Place]:
+        if self.share is not None and self.schedule.parallel == "batch":
+            with self._shared_batch(place, self.share) as here:
+                yield here
+            return
         with ExitStack() as loops:
             for axis in self.contraction.batch:
                 loop = self.function.loop(index(0), index(axis.extent), 1, hint=axis.name)
                 place = place.moved(axis, loops.enter_context(loop).counter)
             yield place
 
+    @contextmanager
+    def _shared_batch(self, place: Place, share: Share) -> Iterator[Place]:
+        """One loop over this task's part of all batch axes."""
+        function, (first_axis, *others) = self.function, self.contraction.batch
+        count = math.prod(axis.extent for axis in self.contraction.batch)
+        first, end = share.bounds(function, count)
+        with function.loop(first, end, 1, hint="batch", always_runs=True) as loop:
+            number = loop.counter
+            for axis in reversed(others):
+                extent = index(axis.extent)
+                place = place.moved(axis, function.binary("urem", number, extent))
+                number = function.binary("udiv", number, extent)
+            yield place.moved(first_axis, number)
+
+    def _part(self, axis: Axis, size: int, name: SharedAxis) -> Span:
+        """What of an axis this task computes, in tiles of `size`."""
+        if self.share is None or self.schedule.parallel != name:
+            return Span.of(axis)
+        function = self.function
+        first, end = self.share.bounds(function, -(-axis.extent // size))
+        stop = function.intrinsic("smin", function.scale_index(end, size), index(axis.extent))
+        return Span(axis, function.scale_index(first, size), stop)
+
     def _columns(self) -> AbstractContextManager[Span]:
-        return spans(self.function, self.contraction.columns, self.schedule.column_block)
+        part = self._part(self.contraction.columns, self.schedule.width, "columns")
+        return spans(self.function, part, self.schedule.column_block)
 
     def _terms(self) -> AbstractContextManager[Span]:
-        return spans(self.function, self.contraction.depth, self.schedule.depth_block)
+        return spans(self.function, Span.of(self.contraction.depth), self.schedule.depth_block)
 
     def _block_rows(self, place: Place, columns: Span, terms: Span) -> None:
         """All rows of a block of columns, summed over a block of terms."""
         function, schedule, axis = self.function, self.schedule, self.contraction.rows
-        with spans(function, axis, schedule.row_block) as rows:
+        with spans(function, self._part(axis, schedule.rows, "rows"), schedule.row_block) as rows:
             left = self._pack_left(place, rows, terms)
             right = self._right_copy(columns, terms)
 
@@ -199,12 +249,20 @@ class _Nest:
             sums = sum_columns(here, contraction, shape, self.schedule.chains)
             store_tile(here, contraction, shape, [[sums]], None)
 
-        with spans(self.function, contraction.columns, contraction.columns.extent) as columns:
-            columns.for_each(self.function, lanes, tile)
+        part = self._part(contraction.columns, self.schedule.column_unit, "columns")
+        part.for_each(self.function, lanes, tile)
 
     # Operands
 
     def _scratch(self, offset: int) -> Value:
+        """The address of a part of the scratch memory that belongs to this task."""
+        function, scratch = self.function, self._shared_scratch(offset)
+        if self.share is None:
+            return scratch
+        distance = function.scale_index(self.share.number, self.layout.private)
+        return function.offset(scratch, int8, distance)
+
+    def _shared_scratch(self, offset: int) -> Value:
         scratch = self.contraction.scratch
         if scratch is None:
             raise ValueError(f"{self.contraction.node!r} needs scratch memory and was given none")
@@ -303,9 +361,14 @@ class _Nest:
     def _partial_sums(self, place: Place, shape: TileShape) -> Tile:
         """Where the sums of a tile are kept from one block of terms to the next."""
         function, contraction, width = self.function, self.contraction, self.layout.partial_width
+        partial = self.layout.partial
+        if self.schedule.parallel == "batch":
+            sums = self._scratch(partial)
+        else:
+            sums = self._shared_scratch(partial + (self.tasks - 1) * self.layout.private)
         line = function.scale_index(place.where[contraction.rows], width)
         position = function.add_index(line, place.where[contraction.columns])
-        origin = function.offset(self._scratch(self.layout.partial), contraction.dtype, position)
+        origin = function.offset(sums, contraction.dtype, position)
         return [
             [
                 function.offset(origin, contraction.dtype, index(i * width + first))

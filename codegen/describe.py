@@ -12,6 +12,7 @@ from dataclasses import fields
 from graphc.codegen.loop_nest import Access, LoopNest
 from graphc.codegen.operand import Contraction
 from graphc.codegen.plan import KernelPlan, StepPlan
+from graphc.codegen.sharing import Sharing
 from graphc.ir.graph import Node
 from graphc.ir.printer import value_names
 
@@ -57,6 +58,8 @@ def _describe(kernel: KernelPlan, names: Names) -> Iterator[str]:
         assert schedule is not None
         settings = (f"{f.name} {getattr(schedule, f.name)}" for f in fields(schedule))
         yield f"  schedule  {', '.join(settings)}"
+    if kernel.sharing and not kernel.same_as:
+        yield f"  shared    {_shared(kernel.sharing)}"
     yield f"  reads     {_typed(kernel.reads, names)}"
     yield f"  writes    {_typed(kernel.writes, names)}"
     if kernel.scratch_bytes:
@@ -80,6 +83,13 @@ def _describe_nest(nest: LoopNest, names: Names) -> Iterator[str]:
     )
     for access in nest.accesses:
         yield f"  access    {_access(nest, access, names)}"
+
+
+def _shared(sharing: Sharing) -> str:
+    """Along what the work is cut, and for how many tasks."""
+    units = f"{sharing.units} {'blocks' if sharing.blocks else 'units'}"
+    tasks = f"{sharing.tasks} task{'s' if sharing.tasks > 1 else ''}"
+    return f"{sharing.axis} in {units}, {tasks}"
 
 
 def _vectors(nest: LoopNest, number: int) -> str:

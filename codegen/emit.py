@@ -242,6 +242,10 @@ class Function(Writer):
         """Room for one value for as long as this function runs."""
         return self.slot(f"alloca {memory_type(dtype)}", POINTER)
 
+    def stack_slots(self, dtype: DType, count: int) -> Value:
+        """The same for several values, side by side."""
+        return self.slot(f"alloca [{count} x {memory_type(dtype)}]", POINTER)
+
 
 class Module:
     """A set of functions and the intrinsics they use."""

@@ -23,7 +23,7 @@ from graphc.ir.access import operand_maps
 from graphc.ir.graph import Node
 from graphc.ir.op import AccessMap, Family, Indirect
 from graphc.ir.scalar import Comparison
-from graphc.ir.types import Shape, bool_, int64, uint64
+from graphc.ir.types import DType, Shape, bool_, int64, uint64
 
 Key = tuple[Node, Indices, "Value | None"]
 """A value wanted: the node, where, and which lanes are active (None: all)."""
@@ -113,6 +113,11 @@ class Evaluator:
             if self._lookup(key) is None:
                 self._known[key] = self._compute(key)
         return self._get(goal)
+
+    def address(self, buffer: Buffer, at: Indices, dtype: DType) -> Value:
+        """Where the element at an index lies; the first, where the index moves with the lanes."""
+        base, _ = self._offset(buffer.strides, at)
+        return self.function.offset(buffer.address, dtype, base)
 
     def store(self, buffer: Buffer, at: Indices, value: Value, mask: Value | None = None) -> None:
         """Store a value at an index of a buffer; a scalar is repeated over the lanes if the

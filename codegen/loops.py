@@ -1,6 +1,7 @@
 """Writing the code of a loop nest.
 
-Owns `emit_loop_nest`, for the kernel shapes map, reduce and row. Imports `ir` and `codegen`.
+Owns `emit_loop_nest`, for the kernel shapes map, reduce and row; `blocks` has those whose tasks
+share a reduced axis. Imports `ir` and `codegen`.
 Invariants: all values of a round are computed before any of them is stored, so an update may be
 written over the parameter it reads; the order of every reduction depends on shapes alone.
 """
@@ -9,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Function
 from graphc.codegen.evaluate import Evaluator
+from graphc.codegen.folds import Fold, Folds
 from graphc.codegen.loop_nest import LoopNest, Sweep
-from graphc.codegen.values import Value, constant, first_lanes, index
+from graphc.codegen.sharing import Share
+from graphc.codegen.values import Value, first_lanes, index
 from graphc.ir.graph import Node
 from graphc.ir.types import int8
 
@@ -29,24 +33,54 @@ Body = Callable[[Sequence[int], "Value | None", Sequence[Value]], list[Value]]
 axis, of which only the lanes in `mask` count; give back what is carried to the next round."""
 
 
+@dataclass(frozen=True)
+class Task:
+    """A task's part of the loop over the axis with a number."""
+
+    loop: int
+    share: Share
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part, as long as `extent`, of the loop over the axis with a number."""
+
+    loop: int
+    start: Value
+    extent: int
+
+
 def emit_loop_nest(
-    function: Function, nest: LoopNest, buffers: Mapping[Node, Buffer], scratch: Value | None
+    function: Function,
+    nest: LoopNest,
+    buffers: Mapping[Node, Buffer],
+    scratch: Value | None,
+    task: Task | None = None,
 ) -> None:
-    """Write the loops of `nest` into `function`; `scratch` is the address of its scratch memory."""
+    """Write the loops of `nest` into `function`, all or those of one task; `scratch` is the address
+    of its scratch memory."""
     if any(axis.extent == 0 for axis in nest.axes if not axis.reduced):
         return
-    _LoopWriter(function, nest, buffers, scratch).write()
+    if task is not None and scratch is not None:
+        distance = function.scale_index(task.share.number, nest.scratch_bytes)
+        scratch = function.offset(scratch, int8, distance)
+    LoopWriter(function, nest, buffers, scratch, task).write()
 
 
-class _LoopWriter:
+class LoopWriter:
+    """Writes the loops of one nest. Of the loops that `task` and `stretch` name, only a part."""
+
     def __init__(
         self,
         function: Function,
         nest: LoopNest,
         buffers: Mapping[Node, Buffer],
         scratch: Value | None,
+        task: Task | None = None,
     ) -> None:
         self.nest = nest
+        self.task = task
+        self.stretch: Stretch | None = None
         self.lanes = nest.schedule.lanes
         lane_axis = None if nest.schedule.lane_axis is None else nest.axes[nest.schedule.lane_axis]
         written = {*nest.stores, *(node for sweep in nest.sweeps for node in sweep.stores)}
@@ -70,46 +104,85 @@ class _LoopWriter:
         loops: Sequence[tuple[int, int]],
         body: Body,
         carried: Sequence[Value] = (),
-        folds: _Folds | None = None,
+        folds: Folds | None = None,
     ) -> list[Value]:
         """Nested loops around `body`, the last of them in vectors if it is the lane axis. What
         `folds` accumulate is carried round them."""
         if not loops:
             return body([0], None, carried)
         (number, extent), inner = loops[0], loops[1:]
+        origin, task, stretch = index(0), self.task, self.stretch
+        if stretch is not None and stretch.loop == number:
+            origin, extent = stretch.start, stretch.extent
         if number == self.nest.schedule.lane_axis:
-            return self._vector_loop(number, extent, body, carried, folds)
+            if task is not None and task.loop == number:
+                self._shared_vectors(task, extent, body)
+                return []
+            return self._vector_loop(number, origin, 0, extent, body, carried, folds)
 
         def nested(carried: Sequence[Value]) -> list[Value]:
             return self._loops(inner, body, carried, folds)
 
-        return self._rounds(number, index(0), extent, 1, nested, carried, folds)
+        if task is not None and task.loop == number:
+            self._shared_rounds(task, extent, 1, nested)
+            return []
+        return self._rounds(number, origin, extent, 1, nested, carried, folds)
 
     def _vector_loop(
         self,
         number: int,
+        origin: Value,
+        start: int,
         extent: int,
         body: Body,
         carried: Sequence[Value],
-        folds: _Folds | None,
+        folds: Folds | None,
     ) -> list[Value]:
-        """Rounds of several vectors, then of single ones, then the lanes that are left."""
-        schedule = self.nest.schedule
-        lanes, values, start = schedule.lanes, list(carried), 0
+        """Rounds of several vectors, then of single ones, then the lanes that are left: from
+        `start` to `extent`, both counted from `origin`."""
+        schedule, function = self.nest.schedule, self.evaluator.function
+        lanes, values = schedule.lanes, list(carried)
         for count in sorted({schedule.unroll, 1}, reverse=True):
             step = count * lanes
             length = (extent - start) // step * step
             whole = partial(body, [lanes * i for i in range(count)], None)
+            first = function.add_index(origin, index(start))
             if length == step:
-                with self._standing_at(number, start):
+                with self._standing_at(number, first):
                     values = whole(values)
             elif length:
-                values = self._rounds(number, index(start), length, step, whole, values, folds)
+                values = self._rounds(number, first, length, step, whole, values, folds)
             start += length
         if start < extent:
-            with self._standing_at(number, start):
+            with self._standing_at(number, function.add_index(origin, index(start))):
                 values = body([0], first_lanes(extent - start, lanes), values)
         return values
+
+    def _shared_vectors(self, task: Task, extent: int, body: Body) -> None:
+        """This task's rounds of several vectors; what is left is the last task's."""
+        schedule, function = self.nest.schedule, self.evaluator.function
+        step = schedule.unroll * schedule.lanes
+        whole = partial(body, [schedule.lanes * i for i in range(schedule.unroll)], None)
+        self._shared_rounds(task, extent // step, step, whole)
+        if extent % step:
+            with function.when(task.share.is_last(function), "last"), self.evaluator.scope():
+                start = extent // step * step
+                self._vector_loop(task.loop, index(0), start, extent, body, (), None)
+
+    def _shared_rounds(
+        self, task: Task, rounds: int, step: int, body: Callable[[Sequence[Value]], list[Value]]
+    ) -> None:
+        """This task's part of a parallel loop of so many rounds."""
+        axis, function = self.nest.axes[task.loop], self.evaluator.function
+        start, stop = (
+            function.scale_index(bound, step) for bound in task.share.bounds(function, rounds)
+        )
+        with (
+            function.loop(start, stop, step, (), axis.name, always_runs=True) as loop,
+            self.evaluator.scope(),
+        ):
+            self.evaluator.set_axis(axis, loop.counter)
+            body([])
 
     def _rounds(
         self,
@@ -119,7 +192,7 @@ class _LoopWriter:
         step: int,
         body: Callable[[Sequence[Value]], list[Value]],
         carried: Sequence[Value],
-        folds: _Folds | None,
+        folds: Folds | None,
     ) -> list[Value]:
         """Rounds of `step` along `length` of an axis; in blocks where there is much to fold."""
         axis, function, block = self.nest.axes[number], self.evaluator.function, step
@@ -144,9 +217,9 @@ class _LoopWriter:
         return self._rounds(number, after, length - whole, step, body, loop.results, folds)
 
     @contextmanager
-    def _standing_at(self, number: int, position: int) -> Iterator[None]:
+    def _standing_at(self, number: int, position: Value) -> Iterator[None]:
         with self.evaluator.scope():
-            self.evaluator.set_axis(self.nest.axes[number], index(position))
+            self.evaluator.set_axis(self.nest.axes[number], position)
             yield
 
     # One point of the parallel axes
@@ -155,7 +228,8 @@ class _LoopWriter:
         self, shifts: Sequence[int], mask: Value | None, carried: Sequence[Value]
     ) -> list[Value]:
         for sweep in self.nest.sweeps:
-            self._sweep(sweep, shifts, mask)
+            folds = self._folds(sweep, shifts)
+            self._finish(sweep, folds, self._swept(sweep, folds, shifts, mask))
         self._store(self.nest.stores, shifts, mask)
         return list(carried)
 
@@ -165,17 +239,22 @@ class _LoopWriter:
         for (node, at), value in zip(places, values, strict=True):
             self.evaluator.store(self.stored[node], at, value, mask)
 
-    def _sweep(self, sweep: Sweep, shifts: Sequence[int], mask: Value | None) -> None:
-        """One pass over the reduced axes, for the vectors at `shifts` if lanes are parallel."""
+    def _folds(self, sweep: Sweep, shifts: Sequence[int]) -> Folds:
+        """The reductions of a sweep, for the vectors at `shifts` if lanes are parallel."""
         # Where lanes run along a reduced axis, each unrolled vector has an accumulator of its own.
         copies = self.nest.schedule.unroll if self.nest.lanes_reduce else 1
-        folds = _Folds(
+        return Folds(
             [
-                _Fold(self.nest, self.evaluator, node, shift, copies)
+                Fold(self.nest, self.evaluator, node, shift, copies)
                 for node in sweep.reductions
                 for shift in ([0] if self.nest.lanes_reduce else shifts)
             ]
         )
+
+    def _swept(
+        self, sweep: Sweep, folds: Folds, shifts: Sequence[int], mask: Value | None
+    ) -> list[Value]:
+        """One pass over the reduced axes, or a part of them; what has been accumulated."""
         kept = sweep.stores + sweep.caches
 
         def body(
@@ -186,135 +265,13 @@ class _LoopWriter:
             self._store(kept, inner if self.nest.lanes_reduce else shifts, active)
             return after
 
-        carried = folds.identity()
-        if not any(axis.extent == 0 for axis in self.nest.axes):
-            loops = self.nest.loops(reduced=True)
-            carried = self._loops(loops, body, carried, folds if sweep.reductions else None)
+        if any(axis.extent == 0 for axis in self.nest.axes):
+            return folds.identity()
+        loops = self.nest.loops(reduced=True)
+        return self._loops(loops, body, folds.identity(), folds if sweep.reductions else None)
+
+    def _finish(self, sweep: Sweep, folds: Folds, carried: Sequence[Value]) -> None:
+        """Make what a sweep has accumulated and kept known to what comes after it."""
         folds.finish(carried)
-        for node in kept:
+        for node in sweep.stores + sweep.caches:
             self.evaluator.buffers[node] = self.stored[node]
-
-
-class _Folds:
-    """All reductions of a sweep; their states are carried round its loops as one list."""
-
-    def __init__(self, folds: Sequence[_Fold]) -> None:
-        self.folds = folds
-
-    def identity(self) -> list[Value]:
-        return [value for fold in self.folds for value in fold.identity()]
-
-    def stepped(
-        self, carried: Sequence[Value], shifts: Sequence[int] | None, mask: Value | None
-    ) -> list[Value]:
-        states = iter(carried)
-        return [value for fold in self.folds for value in fold.step(states, shifts, mask)]
-
-    def joined(self, left: Sequence[Value], right: Sequence[Value]) -> list[Value]:
-        lefts, rights = iter(left), iter(right)
-        return [value for fold in self.folds for value in fold.joined(lefts, rights)]
-
-    def finish(self, carried: Sequence[Value]) -> None:
-        states = iter(carried)
-        for fold in self.folds:
-            fold.finish(states)
-
-
-class _Fold:
-    """One reduction at one place along a parallel lane axis: its accumulators.
-
-    There are `copies` states, combined at the end; each state is a tuple of vectors.
-    """
-
-    def __init__(
-        self, nest: LoopNest, evaluator: Evaluator, node: Node, shift: int, copies: int
-    ) -> None:
-        assert node.op.monoid is not None
-        self.nest = nest
-        self.evaluator = evaluator
-        self.node = node
-        self.operand = node.operands[0]
-        self.shift = shift
-        self.copies = copies
-        self.monoid = node.op.monoid
-        self.dtypes = self.monoid.state(self.operand.dtype)
-        self.lanes = nest.schedule.lanes
-
-    def identity(self) -> list[Value]:
-        empty = self.monoid.identity(self.operand.dtype)
-        state = [
-            constant(number, dtype, self.lanes)
-            for number, dtype in zip(empty, self.dtypes, strict=True)
-        ]
-        return state * self.copies
-
-    def step(
-        self, states: Iterator[Value], shifts: Sequence[int] | None, mask: Value | None
-    ) -> list[Value]:
-        """Take this fold's states and give back those with one more element in each.
-
-        `shifts` are the places of the vectors of this round along reduced lanes; None where lanes
-        are parallel, for then inactive lanes are never stored and may hold anything.
-        """
-        result: list[Value] = []
-        for copy in range(self.copies):
-            state = self._take(states)
-            if shifts is None:
-                state = self._with_element(state, self.shift, mask)
-            elif copy < len(shifts):
-                more = self._with_element(state, shifts[copy], mask)
-                state = more if mask is None else self._selected(mask, more, state)
-            result += state
-        return result
-
-    def joined(self, lefts: Iterator[Value], rights: Iterator[Value]) -> list[Value]:
-        """The states of two parts of the axis taken together, copy by copy."""
-        return [
-            value
-            for _ in range(self.copies)
-            for value in self.monoid.combine(
-                self.evaluator.scalars, self._take(lefts), self._take(rights)
-            )
-        ]
-
-    def finish(self, states: Iterator[Value]) -> None:
-        """Combine the states and bind the result."""
-        b = self.evaluator.scalars
-        total = self._take(states)
-        for _ in range(self.copies - 1):
-            total = self.monoid.combine(b, total, self._take(states))
-        if self.nest.lanes_reduce:
-            total = self._across_lanes(total)
-        at = self.nest.index(self.node, self.shift)
-        self.evaluator.bind_at(self.node, at, self.monoid.result(b, total))
-
-    def _take(self, states: Iterator[Value]) -> tuple[Value, ...]:
-        return tuple(next(states) for _ in self.dtypes)
-
-    def _with_element(
-        self, state: tuple[Value, ...], shift: int, mask: Value | None
-    ) -> tuple[Value, ...]:
-        b, function = self.evaluator.scalars, self.evaluator.function
-        value = self.evaluator.value(self.operand, self.nest.index(self.operand, shift), mask)
-        position = self.evaluator.index_value(self.nest.position(shift))
-        more = self.monoid.combine(b, state, self.monoid.lift(b, value, position))
-        return tuple(function.splat(part, self.lanes) for part in more)
-
-    def _selected(
-        self, mask: Value, more: tuple[Value, ...], state: tuple[Value, ...]
-    ) -> tuple[Value, ...]:
-        select = self.evaluator.scalars.select
-        return tuple(select(mask, new, old) for new, old in zip(more, state, strict=True))
-
-    def _across_lanes(self, state: tuple[Value, ...]) -> tuple[Value, ...]:
-        """Combine the halves of the vectors until one lane is left."""
-        function, lanes = self.evaluator.function, self.lanes
-        while lanes > 1:
-            lanes //= 2
-            low, high = range(lanes), range(lanes, 2 * lanes)
-            state = self.monoid.combine(
-                self.evaluator.scalars,
-                tuple(function.shuffle(part, part, low) for part in state),
-                tuple(function.shuffle(part, part, high) for part in state),
-            )
-        return state

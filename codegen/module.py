@@ -8,23 +8,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from graphc.codegen.blocks import emit_phase, phases
 from graphc.codegen.contraction import emit_contraction
 from graphc.codegen.emit import Function, Module
 from graphc.codegen.guards import IndexGuard, guard_graph
 from graphc.codegen.loop_nest import LoopNest
-from graphc.codegen.loops import emit_loop_nest
+from graphc.codegen.loops import Task, emit_loop_nest
+from graphc.codegen.operand import Contraction
 from graphc.codegen.plan import KernelPlan, StepPlan, buffer_of, plan_step
 from graphc.codegen.routine import Routine, emit_routine
 from graphc.codegen.routine_builder import Callee
+from graphc.codegen.sharing import Share
 from graphc.codegen.target import Target
 from graphc.codegen.values import POINTER, Value, constant, index
 from graphc.ir.graph import Graph, Node
 from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.plan_memory import MemoryPlan, Storage
 from graphc.ir.printer import value_names
-from graphc.ir.types import int8, int32
+from graphc.ir.types import int8, int32, int64
+from graphc.runtime.artifact import POOL_SYMBOL
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A function of a kernel, and how many tasks run it at the same time."""
+
+    function: Function
+    tasks: int
 
 
 def emit_module(symbol: str, plan: StepPlan, guards: Sequence[IndexGuard], target: Target) -> str:
@@ -32,6 +44,7 @@ def emit_module(symbol: str, plan: StepPlan, guards: Sequence[IndexGuard], targe
 
     Defines `i32 @symbol(ptr buffers, ptr workspace)`. It returns 0; or k > 0 if guard k - 1 failed,
     guards run before anything is written; or the status with which a function that it calls failed.
+    Kernels of several tasks call the pool, which the text declares and does not define.
     """
     attributes = f'"prefer-vector-width"="{target.vector_bits}"'
     module = Module(attributes, converts_half=target.converts_half)
@@ -47,12 +60,12 @@ def _emit_kernels(module: Module, step: _StepWriter, plan: StepPlan) -> None:
     """Write the functions of a step's kernels, and the calls of them in order."""
     symbol, names = step.function.name, value_names(plan.graph)
     callees = {inner.graph: _emit_nested(module, symbol, inner) for inner in plan.nested}
-    written: dict[Hashable, Function] = {}
+    written: dict[Hashable, tuple[Phase, ...]] = {}
     for kernel in plan.kernels:
         if kernel.key not in written:
             name = f"{symbol}.{kernel.group.name}"
             written[kernel.key] = emit_kernel(module, name, kernel, plan.memory, names, callees)
-        step.call(kernel, written[kernel.key])
+        step.run(kernel, written[kernel.key])
 
 
 def _emit_nested(module: Module, symbol: str, plan: StepPlan) -> Callee:
@@ -71,35 +84,83 @@ def emit_kernel(
     memory: MemoryPlan,
     names: Mapping[Node, str],
     callees: Mapping[Graph, Callee],
-) -> Function:
-    """Write the function of one kernel; its parameters are the addresses of what it touches.
+) -> tuple[Phase, ...]:
+    """Write the functions of one kernel, which run one after the other; most kernels are one.
 
-    `names` are those of the values, as dumps print them; `callees` are the nested graphs.
+    Their parameters are the addresses of what they touch, or, in a kernel that is shared, a table
+    of them, the number of a task and how many there are. `names` are those of the values, as dumps
+    print them; `callees` are the nested graphs.
     """
-    written = {memory.storage[node] for node in kernel.writes}
-    slots = _slots(kernel, memory)
-    parameters = {slot: Value(f"%buffer{i}", POINTER) for i, slot in enumerate(slots)}
-    scratch = Value("%scratch", POINTER) if kernel.scratch_bytes else None
-    taken = [*parameters.values(), *([scratch] if scratch else [])]
-    function = module.function(name, taken, _returning(kernel.may_fail))
-    function.names = names
-    function.comment(f"kernel {kernel.group.name}: {kernel.group.shape}")
-    buffers = {}
-    for node in (*kernel.reads, *kernel.writes):
-        slot = memory.storage[node]
-        function.comment(f"{parameters[slot].ref} is {names[node]} : {node.type}")
-        buffers[node] = buffer_of(node, parameters[slot], slot in written)
-    if isinstance(kernel.loops, LoopNest):
-        emit_loop_nest(function, kernel.loops, buffers, scratch)
-    elif isinstance(kernel.loops, Routine):
-        emit_routine(function, kernel.loops, buffers, scratch, callees)
-    else:
-        stores = tuple((node, buffers[node]) for node in kernel.writes)
-        contraction = replace(kernel.loops, stores=stores, scratch=scratch)
-        assert kernel.schedule is not None
-        emit_contraction(function, contraction, buffers, kernel.schedule)
-    function.finish()
-    return function
+    nest, sharing = kernel.loops, kernel.sharing
+    if not isinstance(nest, LoopNest) or sharing is None or not sharing.blocks:
+        writer = _KernelWriter(module, name, kernel, memory, names)
+        if isinstance(nest, LoopNest):
+            task = Task(sharing.loop, writer.share) if sharing and writer.share else None
+            emit_loop_nest(writer.function, nest, writer.buffers, writer.scratch, task)
+        elif isinstance(nest, Routine):
+            emit_routine(writer.function, nest, writer.buffers, writer.scratch, callees)
+        else:
+            writer.contraction(nest)
+        writer.function.finish()
+        return (Phase(writer.function, kernel.tasks),)
+    functions = []
+    for phase in range(phases(nest)):
+        writer = _KernelWriter(module, f"{name}.{phase}", kernel, memory, names)
+        assert writer.scratch is not None
+        assert writer.share is not None
+        emit_phase(
+            writer.function, nest, writer.buffers, writer.scratch, sharing, writer.share, phase
+        )
+        writer.function.finish()
+        tasks = sharing.tasks if phase < len(nest.sweeps) else 1
+        functions.append(Phase(writer.function, tasks))
+    return tuple(functions)
+
+
+class _KernelWriter:
+    """A kernel's function, and what its code needs to know: where buffers and scratch memory are,
+    and which share it has."""
+
+    def __init__(
+        self,
+        module: Module,
+        name: str,
+        kernel: KernelPlan,
+        memory: MemoryPlan,
+        names: Mapping[Node, str],
+    ) -> None:
+        self.kernel = kernel
+        slots = _slots(kernel, memory)
+        addresses = [Value(f"%buffer{i}", POINTER) for i in range(len(slots))]
+        addresses += [Value("%scratch", POINTER)] if kernel.scratch_bytes else []
+        number, tasks = Value("%task", int64), Value("%tasks", int64)
+        taken = [Value("%table", POINTER), number, tasks] if kernel.sharing else addresses
+        self.function = function = module.function(name, taken, _returning(kernel.may_fail))
+        self.share = Share(number, tasks) if kernel.sharing else None
+        function.names = names
+        function.comment(f"kernel {kernel.group.name}: {kernel.group.shape}")
+        if kernel.sharing:
+            addresses = [
+                function.load(function.offset(taken[0], POINTER, index(i)), POINTER)
+                for i in range(len(addresses))
+            ]
+        self.scratch = addresses[-1] if kernel.scratch_bytes else None
+        places = dict(zip(slots, addresses, strict=False))
+        written = {memory.storage[node] for node in kernel.writes}
+        self.buffers = {}
+        for node in (*kernel.reads, *kernel.writes):
+            slot = memory.storage[node]
+            function.comment(f"{places[slot].ref} is {names[node]} : {node.type}")
+            self.buffers[node] = buffer_of(node, places[slot], slot in written)
+
+    def contraction(self, declared: Contraction) -> None:
+        stores = tuple((node, self.buffers[node]) for node in self.kernel.writes)
+        contraction = replace(declared, stores=stores, scratch=self.scratch)
+        schedule = self.kernel.schedule
+        assert schedule is not None
+        emit_contraction(
+            self.function, contraction, self.buffers, schedule, self.share, self.kernel.tasks
+        )
 
 
 def _returning(may_fail: bool) -> str:
@@ -123,6 +184,9 @@ class _StepWriter:
         first["constant"] = first["param"] + len(graph.params)
         first["output"] = first["constant"] + len(memory.constants)
         self._first = first
+        shared = [kernel for kernel in plan.kernels if kernel.sharing]
+        sizes = [len(_slots(kernel, memory)) + 1 for kernel in shared]
+        self._table = self.function.stack_slots(POINTER, max(sizes)) if sizes else None
 
     def address(self, slot: Storage) -> Value:
         if slot.place == "workspace":
@@ -131,25 +195,44 @@ class _StepWriter:
         place = self.function.offset(self.buffers, POINTER, index(number))
         return self.function.load(place, POINTER)
 
-    def call(self, kernel: KernelPlan, callee: Function) -> None:
+    def run(self, kernel: KernelPlan, phases: Sequence[Phase]) -> None:
+        """Write the calls of a kernel's functions."""
         arguments = [self.address(slot) for slot in _slots(kernel, self.memory)]
         if kernel.scratch_bytes:
             offset = self.memory.scratch[kernel.group.name]
             arguments.append(self.address(Storage("workspace", offset)))
-        self.function.call(callee, arguments)
+        if kernel.sharing is None:
+            self.function.call(phases[0].function, arguments)
+            return
+        assert self._table is not None
+        for i, address in enumerate(arguments):
+            self.function.store(address, self.function.offset(self._table, POINTER, index(i)))
+        for phase in phases:
+            self._run_tasks(phase, self._table)
+
+    def _run_tasks(self, phase: Phase, table: Value) -> None:
+        """On the pool, if there are several."""
+        if phase.tasks == 1:
+            self.function.call(phase.function, [table, index(0), index(1)])
+            return
+        module = self.function.module
+        module.declare(f"declare void @{POOL_SYMBOL}(ptr, ptr, i64)")
+        task, tasks = f"ptr @{phase.function.name}", index(phase.tasks).typed
+        self.function.raw(f"call void @{POOL_SYMBOL}({task}, {table.typed}, {tasks})")
 
 
 def _emit_guard(
     module: Module, step: _StepWriter, guard: IndexGuard, number: int, target: Target
 ) -> None:
     """Write the check of one index input, and the early return if it fails."""
-    plan = plan_step(fuse(guard_graph(guard)), target)
+    plan = plan_step(fuse(guard_graph(guard)), target, threads=0)
     (kernel,) = plan.kernels
     function = step.function
     name = f"{function.name}.guard{number}"
-    callee = emit_kernel(module, name, kernel, plan.memory, value_names(plan.graph), {})
+    (check,) = emit_kernel(module, name, kernel, plan.memory, value_names(plan.graph), {})
     verdict = function.stack_slot(int32)
-    function.call(callee, [step.address(step.memory.storage[guard.input]), verdict])
+    arguments = [step.address(step.memory.storage[guard.input]), verdict]
+    function.call(check.function, arguments)
     failed = function.compare("icmp ne", function.load(verdict, int32), constant(0, int32))
     with function.when(failed, "refused", falls_through=False):
         function.raw(f"ret i32 {number + 1}")

@@ -18,7 +18,6 @@ import numpy as np
 from graphc.codegen.backend import CompiledModule, compile_text
 from graphc.codegen.describe import describe_kernels, describe_memory
 from graphc.codegen.entry import emit_entry
-from graphc.codegen.estimate import nanoseconds
 from graphc.codegen.guards import IndexGuard, find_guards
 from graphc.codegen.module import emit_module
 from graphc.codegen.plan import KernelPlan, StepPlan, plan_step
@@ -125,9 +124,10 @@ def compile_graph(
     *,
     structure: Structure | None = None,
     target: Target | None = None,
+    threads: int = 1,
     verify_level: int = 1,
 ) -> Compilation:
-    """Compile a graph for `target` (the host unless said otherwise).
+    """Compile a graph for `target` (the host unless said otherwise) and at most so many threads.
 
     `structure` says how the outputs are put together; a tuple unless said otherwise.
     `verify_level` is that of `run_passes`.
@@ -135,13 +135,13 @@ def compile_graph(
     target = target or host_target()
     stages = run_passes(graph, verify_level)
     fused = stages["fused"]
-    plan = plan_step(fused, target)
-    kernels, memory = plan.kernels, plan.memory
+    plan = plan_step(fused, target, threads)
+    memory = plan.memory
     guards = find_guards(stages.get("simplified", fused))
     symbol = _symbol(graph.name)
     text = emit_module(symbol, plan, guards, target)
     module = compile_text(text, target)
-    manifest = _manifest(fused, symbol, kernels, memory, guards, target, structure)
+    manifest = _manifest(symbol, plan, guards, target, structure)
     entry = compile_text(emit_entry(manifest), target, optimise=False).object_bytes
     artifact = Artifact(manifest, module.object_bytes, entry)
     constants = tuple(_constant_value(node) for node in memory.constants)
@@ -165,14 +165,13 @@ def _constant_value(node: Node) -> np.ndarray[Any, Any]:
 
 
 def _manifest(
-    graph: Graph,
     symbol: str,
-    kernels: Sequence[KernelPlan],
-    memory: MemoryPlan,
+    plan: StepPlan,
     guards: Sequence[IndexGuard],
     target: Target,
     structure: Structure | None,
 ) -> Manifest:
+    graph, memory = plan.graph, plan.memory
     _, default = Structure.of(tuple(graph.outputs))
     updated = {update.param for update in graph.updates}
     return Manifest(
@@ -192,8 +191,9 @@ def _manifest(
             Guard(guard.input.name, guard.size, guard.location, -guard.size) for guard in guards
         ),
         workspace_bytes=memory.workspace_bytes,
-        work_nanoseconds=nanoseconds(kernels, target),
-        kernels=tuple(_source_map(kernel) for kernel in kernels),
+        work_nanoseconds=round(sum(kernel.nanoseconds for kernel in plan.kernels)),
+        threads=plan.threads,
+        kernels=tuple(_source_map(kernel) for kernel in plan.kernels),
         externals=tuple(function.name for function in _externals(memory)),
     )
 

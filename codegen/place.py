@@ -46,6 +46,11 @@ class Span:
     start: Value
     stop: Value
 
+    @staticmethod
+    def of(axis: Axis) -> Span:
+        """All of an axis."""
+        return Span(axis, index(0), index(axis.extent))
+
     @property
     def whole(self) -> bool:
         """Whether it is the whole axis, known when the code is written."""
@@ -83,15 +88,17 @@ class Span:
 
 
 @contextmanager
-def spans(function: Function, axis: Axis, size: int) -> Iterator[Span]:
-    """Loop over an axis in spans of `size`; no loop if one is enough."""
-    extent = index(axis.extent)
+def spans(function: Function, part: Span, size: int) -> Iterator[Span]:
+    """Loop over a part of an axis, which is not empty, in spans of `size`; no loop if one is
+    enough."""
+    axis = part.axis
     if size >= axis.extent:
-        yield Span(axis, index(0), extent)
+        yield part
         return
-    with function.loop(index(0), extent, size, hint=f"{axis.name}s") as loop:
+    loop_over = function.loop(part.start, part.stop, size, hint=f"{axis.name}s", always_runs=True)
+    with loop_over as loop:
         end = function.add_index(loop.counter, index(size))
-        yield Span(axis, loop.counter, function.intrinsic("smin", end, extent))
+        yield Span(axis, loop.counter, function.intrinsic("smin", end, part.stop))
 
 
 def shifted(at: Indices, axis: Axis, by: int) -> Indices:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 
 from graphc.codegen.contraction import scratch_bytes
 from graphc.codegen.coordinates import Buffer
+from graphc.codegen.estimate import nanoseconds
 from graphc.codegen.loop_nest import LoopNest, build_loop_nest
 from graphc.codegen.operand import Contraction, matmul_contraction
 from graphc.codegen.routine import Routine, plan_routine
+from graphc.codegen.sharing import Sharing, nest_scratch_bytes, share_contraction, share_nest
 from graphc.codegen.target import Target
 from graphc.codegen.tiling import ContractionSchedule, schedule_contraction
 from graphc.codegen.values import POINTER, Value
@@ -31,7 +33,8 @@ class KernelPlan:
 
     `key` says what code it is. Of a kernel with the code of an earlier one, `same_as` is that
     one's name, and `loops` are that one's, too. A kernel that calls a function from outside,
-    or runs one that does, `may_fail`: it gives a status.
+    or runs one that does, `may_fail`: it gives a status. `sharing` says how tasks share it, None
+    where it is not worth it; `nanoseconds` is the time on one core, as estimated.
     """
 
     group: KernelGroup
@@ -41,8 +44,15 @@ class KernelPlan:
     schedule: ContractionSchedule | None
     scratch_bytes: int
     key: Hashable
+    nanoseconds: float
+    sharing: Sharing | None = None
     same_as: str = ""
     may_fail: bool = False
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks it is run as."""
+        return self.sharing.tasks if self.sharing else 1
 
 
 @dataclass(frozen=True)
@@ -58,12 +68,19 @@ class StepPlan:
     def may_fail(self) -> bool:
         return any(kernel.may_fail for kernel in self.kernels)
 
+    @property
+    def threads(self) -> int:
+        """The most threads that work at the same time."""
+        counts = (kernel.tasks for kernel in self.kernels)
+        return max([1, *counts, *(inner.threads for inner in self.nested)])
 
-def plan_step(graph: Graph, target: Target) -> StepPlan:
-    """Choose kernels and memory of a fused graph and of the graphs nested in it."""
+
+def plan_step(graph: Graph, target: Target, threads: int = 1) -> StepPlan:
+    """Choose kernels and memory of a fused graph and of the graphs nested in it, for so many
+    threads."""
     plans: dict[int, StepPlan] = {}
     for current in all_graphs(graph):
-        kernels = tuple(_plan_kernels(current, target, plans))
+        kernels = tuple(_plan_kernels(current, target, threads, plans))
         scratch = {kernel.group.name: kernel.scratch_bytes for kernel in kernels}
         memory = plan_memory(current, scratch)
         inner = {
@@ -74,7 +91,7 @@ def plan_step(graph: Graph, target: Target) -> StepPlan:
 
 
 def _plan_kernels(
-    graph: Graph, target: Target, nested: Mapping[int, StepPlan]
+    graph: Graph, target: Target, threads: int, nested: Mapping[int, StepPlan]
 ) -> Iterator[KernelPlan]:
     """Choose loops and schedule of every kernel of a fused graph, in order."""
     places = _places(graph)
@@ -86,7 +103,7 @@ def _plan_kernels(
             name = first[key].group.name
             plan = replace(first[key], group=group, reads=reads, writes=writes, same_as=name)
         else:
-            plan = first[key] = _plan_kernel(group, reads, writes, key, target, nested)
+            plan = first[key] = _plan_kernel(group, reads, writes, key, target, threads, nested)
         yield plan
 
 
@@ -101,6 +118,7 @@ def _plan_kernel(
     writes: tuple[Node, ...],
     key: Hashable,
     target: Target,
+    threads: int,
     nested: Mapping[int, StepPlan],
 ) -> KernelPlan:
     if any(node.op.family is Family.ROUTINE for node in group.nodes):
@@ -108,20 +126,25 @@ def _plan_kernel(
         workspace = max((step.memory.workspace_bytes for step in inner), default=0)
         routine = plan_routine(group.nodes, writes, target.vector_bits // 8, workspace)
         may_fail = routine.node.op.foreign or any(step.may_fail for step in inner)
-        size = routine.scratch_bytes
-        return KernelPlan(group, reads, writes, routine, None, size, key, may_fail=may_fail)
+        size, time = routine.scratch_bytes, nanoseconds(group.nodes, routine, target)
+        return KernelPlan(group, reads, writes, routine, None, size, key, time, may_fail=may_fail)
     products = [node for node in group.nodes if node.op.family is Family.CONTRACTION]
     if not products:
         nest = build_loop_nest(group, writes, target)
-        return KernelPlan(group, reads, writes, nest, None, nest.scratch_bytes, key)
+        time = nanoseconds(group.nodes, nest, target)
+        sharing = share_nest(nest, time, threads)
+        size = nest_scratch_bytes(nest, sharing)
+        return KernelPlan(group, reads, writes, nest, None, size, key, time, sharing)
     nowhere = Value("null", POINTER)
     buffers = {node: buffer_of(node, nowhere) for node in (*reads, *writes)}
     contraction = replace(
         matmul_contraction(products[0]), stores=tuple((node, buffers[node]) for node in writes)
     )
     schedule = schedule_contraction(contraction, buffers, target)
-    size = scratch_bytes(contraction, schedule)
-    return KernelPlan(group, reads, writes, contraction, schedule, size, key)
+    time = nanoseconds(group.nodes, contraction, target)
+    sharing = share_contraction(contraction, schedule, time, threads)
+    size = scratch_bytes(contraction, schedule, sharing.tasks if sharing else 1)
+    return KernelPlan(group, reads, writes, contraction, schedule, size, key, time, sharing)
 
 
 def _reads(group: KernelGroup) -> tuple[Node, ...]:

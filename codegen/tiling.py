@@ -36,10 +36,14 @@ _KIND_COST = 0.002  # per kind of tile and cycle, for its size and the time to c
 
 _MOST_ROWS = 16
 _MOST_VECTORS = 8
+ENOUGH_UNITS = 16
+"""Tiles, rounds or products of a batch from which an axis is shared evenly by a few threads."""
+
 _LONG_EPILOGUE = 4  # scalar operations an element that are worth a loop of their own
 
 LeftPacking = Literal["in place", "by row", "by depth"]
 RightPacking = Literal["in place", "by depth", "transposed", "computed"]
+SharedAxis = Literal["batch", "rows", "columns"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class ContractionSchedule:
     the copy lie along the depth ("by row") or across it ("by depth"). Rows that lie along the
     depth are "transposed" into a right copy, after they were "computed" if they are not stored.
     `looped_epilogue` writes a long epilogue once, in a loop over the rows of a tile. `parallel`
-    names the axis whose blocks threads may share.
+    names the axis whose tiles threads share, where the product is worth it.
     """
 
     lanes: int
@@ -71,7 +75,12 @@ class ContractionSchedule:
     swapped: bool = False
     inner: bool = False
     looped_epilogue: bool = False
-    parallel: Literal["batch", "rows", "columns"] = "rows"
+    parallel: SharedAxis = "rows"
+
+    @property
+    def column_unit(self) -> int:
+        """Columns that are computed together."""
+        return self.lanes if self.inner else self.width
 
     @property
     def width(self) -> int:
@@ -102,7 +111,7 @@ def schedule_contraction(
             chains=max(_ADD_LATENCY // max(columns.extent, 1), 1),
             swapped=swapped,
             inner=True,
-            parallel="columns",
+            parallel="batch" if _batch_size(contraction) >= ENOUGH_UNITS else "columns",
         )
     return _tiled(contraction, buffers, target, swapped, looped)
 
@@ -127,7 +136,11 @@ def _tiled(
     term_bytes = max(depth_block, 1) * size
     row_block = max(target.l2_bytes // 2 // (term_bytes * rows), 1) * rows
     column_block = max(_LARGEST_PANELS // (term_bytes * width), 1) * width
-    batch = math.prod(axis.extent for axis in contraction.batch)
+    left = _left_packing(contraction, buffers, rows, panels)
+    right = _right_packing(contraction, buffers, row_tiles, target)
+    # Who shares the rows copies the same right operand, and the other way round.
+    repeated = {"rows": n if right != "in place" else 0, "columns": m if left != "in place" else 0}
+    units = {"batch": _batch_size(contraction), "rows": row_tiles, "columns": panels}
     return ContractionSchedule(
         lanes=lanes,
         rows=rows,
@@ -135,13 +148,38 @@ def _tiled(
         depth_block=depth_block,
         row_block=row_block,
         column_block=column_block,
-        left=_left_packing(contraction, buffers, rows, panels),
-        right=_right_packing(contraction, buffers, row_tiles, target),
+        left=left,
+        right=right,
         chains=max(_ADD_LATENCY // (rows * vectors), 1) if depth_block == k else 1,
         swapped=swapped,
         looped_epilogue=looped,
-        parallel="batch" if batch >= target.cores else "rows" if row_tiles > panels else "columns",
+        parallel=_shared_axis(units, repeated),
     )
+
+
+def _batch_size(contraction: Contraction) -> int:
+    return math.prod(axis.extent for axis in contraction.batch)
+
+
+def _shared_axis(units: Mapping[SharedAxis, int], repeated: Mapping[SharedAxis, int]) -> SharedAxis:
+    """The axis of which there is enough and for which least is copied twice; else that of which
+    there is most."""
+
+    def merit(axis: SharedAxis) -> tuple[int, int, int]:
+        return min(units[axis], ENOUGH_UNITS), -repeated.get(axis, 0), units[axis]
+
+    return max(units, key=merit)
+
+
+def shared_units(contraction: Contraction, schedule: ContractionSchedule) -> int:
+    """What there is to share on the schedule's parallel axis; `contraction` as declared."""
+    if schedule.swapped:
+        contraction = contraction.swapped()
+    if schedule.parallel == "batch":
+        return _batch_size(contraction)
+    if schedule.parallel == "rows":
+        return -(-contraction.rows.extent // schedule.rows)
+    return -(-contraction.columns.extent // schedule.column_unit)
 
 
 def vector_lanes(extent: int, dtype: DType, target: Target) -> int:

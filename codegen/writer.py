@@ -136,12 +136,16 @@ class Writer:
         step: int,
         carried: Sequence[Value] = (),
         hint: str = "loop",
+        *,
+        always_runs: bool = False,
     ) -> Iterator[Loop]:
-        """A counted loop. With constant bounds that give no round the body is jumped over."""
+        """A counted loop. With constant bounds that give no round the body is jumped over. A loop
+        with other bounds may be said to have a round in any case."""
         ahead = self._reserve()
         body, after = self.fresh_label(hint), self.fresh_label(f"{hint}_end")
         before = self.block
-        never_empty = is_number(start) and is_number(stop) and int(start.ref) < int(stop.ref)
+        constant = is_number(start) and is_number(stop)
+        never_empty = int(start.ref) < int(stop.ref) if constant else always_runs
         if never_empty:
             self.jump(body)
         else:

@@ -63,9 +63,9 @@ class Slot:
     held: tuple[Array, ...]
 
     @staticmethod
-    def of(graph: Graph, structure: Structure) -> Slot | None:
-        """The slot of a program for this machine; None where there is no cache, and for a program
-        that means something in this process alone."""
+    def of(graph: Graph, structure: Structure, threads: int) -> Slot | None:
+        """The slot of a program for this machine and so many threads; None where there is no
+        cache, and for a program that means something in this process alone."""
         cache = opened()
         sources = source_digest()
         if cache is None or sources is None or not _is_portable(graph):
@@ -75,7 +75,7 @@ class Slot:
             print_graph(graph),
             *(value.sha256 for value in constants),
             json.dumps(to_json(structure)),
-            repr(_surroundings(host_target())),
+            repr((*_surroundings(host_target()), threads)),
             sources,
         ]
         # Lengths first, so that no two lists of texts run together to the same bytes.

@@ -20,6 +20,7 @@ from graphc.runtime.errors import ArtifactError
 from graphc.runtime.executable import Executable
 from graphc.source import caller
 from graphc.stages import GRAPH_STAGES, STAGES, stage_text
+from graphc.threads import chosen_threads
 
 if TYPE_CHECKING:
     from graphc.building import Inputs, Updates
@@ -31,14 +32,19 @@ if TYPE_CHECKING:
 class Step(Executable):
     """A compiled program, which can show every stage of its making."""
 
-    __slots__ = ("_code", "program", "watch")
+    __slots__ = ("_code", "_threads", "program", "watch")
 
     def __init__(
-        self, program: Program, code: Compilation | Cached, watch: Watch | None = None
+        self,
+        program: Program,
+        code: Compilation | Cached,
+        threads: int,
+        watch: Watch | None = None,
     ) -> None:
         super().__init__(code.artifact, program.storages, code.constants, code.externals)
         self.program = program
         self._code = code
+        self._threads = threads
         self.watch = watch
         if watch is not None:
             self.__call__ = watch.guard(self.__call__, program.storages)
@@ -49,7 +55,7 @@ class Step(Executable):
         and to the same code."""
         if isinstance(self._code, Cached):
             with provenance(None):
-                self._code = _compiled(self.program)
+                self._code = _compiled(self.program, self._threads)
         return self._code
 
     def ir(self, stage: str = "fused") -> str:
@@ -92,8 +98,9 @@ def compile(
     outputs: Any,
     updates: Updates | None = None,
     *,
-    name: str | None = None,
+    threads: int | None = None,
     debug_nans: bool = False,
+    name: str | None = None,
 ) -> Step:
     """Compile a program to one native function.
 
@@ -102,14 +109,18 @@ def compile(
     parameters to the values that they take at the end of each call. `name` is the step's name in
     dumps; without it, the variable that the step is assigned to.
 
+    A call uses at most `threads` threads for kernels that are worth it; without a number those that
+    the environment variable `GRAPHC_THREADS` says, or one for each core that this process may use.
+    Results are the same, bit by bit, for any number.
+
     With `debug_nans` a call raises `NonFiniteError` for the first value, in the order of the graph,
     that has a NaN or an infinity which its operands do not have. It names the op, your line and
     what the operands were; parameters keep their values. Without it, nothing is spent on this.
 
-    Raises `BoundaryError` for an input that is missing, not used, listed twice or no input, for
-    an output that is no tensor and an update of what is no parameter; `ShapeError` or
-    `DTypeError` for an update that does not fit its parameter; `NameClashError` where two of them
-    share a name.
+    Raises `AttributeValueError` for a number of threads that cannot be, `BoundaryError` for an
+    input that is missing, not used, listed twice or no input, for an output that is no tensor
+    and an update of what is no parameter; `ShapeError` or `DTypeError` for an update that does
+    not fit its parameter; `NameClashError` where two of them share a name.
 
     >>> import numpy as np
     >>> import graphc as gc
@@ -118,38 +129,41 @@ def compile(
     >>> double(np.array([1, 2, 3], "float32"))
     array([2., 4., 6.], dtype=float32)
     """
+    threads = chosen_threads(threads)
     program = build_program(inputs, outputs, updates, name or caller().target)
     with provenance(None):
-        step = _watched(program) if debug_nans else _found_or_made(program)
+        step = _watched(program, threads) if debug_nans else _found_or_made(program, threads)
     if config.DUMP.value:
         _write_stages(step.compilation, Path(config.DUMP.value, program.graph.name))
     return step
 
 
-def _found_or_made(program: Program) -> Step:
+def _found_or_made(program: Program, threads: int) -> Step:
     """The step from the cache; if it is not there, compiled, and put there once it has loaded."""
-    slot = Slot.of(program.graph, program.structure)
+    slot = Slot.of(program.graph, program.structure, threads)
     if slot is None:
-        return Step(program, _compiled(program))
+        return Step(program, _compiled(program, threads), threads)
     code = slot.fetch()
     if code is not None:
         try:
-            return Step(program, code)
+            return Step(program, code, threads)
         except ArtifactError:  # what was written can no longer be linked
             slot.discard()
-    step = Step(program, _compiled(program))
+    step = Step(program, _compiled(program, threads), threads)
     slot.store(step.artifact, step.compilation.constants)
     return step
 
 
-def _compiled(program: Program) -> Compilation:
+def _compiled(program: Program, threads: int) -> Compilation:
     from graphc.codegen.pipeline import compile_graph
 
     level = config.VERIFY.number(2)
-    return compile_graph(program.graph, structure=program.structure, verify_level=level)
+    return compile_graph(
+        program.graph, structure=program.structure, threads=threads, verify_level=level
+    )
 
 
-def _watched(program: Program) -> Step:
+def _watched(program: Program, threads: int) -> Step:
     """The step with checks, put where no pass will rewrite the values that they look at."""
     from graphc.codegen.pipeline import compile_graph, run_passes
     from graphc.finite import Watch
@@ -157,8 +171,10 @@ def _watched(program: Program) -> Step:
     level = config.VERIFY.number(2)
     stages = run_passes(program.graph, level)
     watch = Watch.over(stages["simplified"], program.structure)
-    code = compile_graph(watch.graph, structure=watch.structure, verify_level=level)
-    return Step(program, code, watch)
+    code = compile_graph(
+        watch.graph, structure=watch.structure, threads=threads, verify_level=level
+    )
+    return Step(program, code, threads, watch)
 
 
 def _write_stages(compilation: Compilation, folder: Path) -> None:

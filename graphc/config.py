@@ -50,13 +50,19 @@ DUMP = Variable(
     "a folder; every compilation writes all its stages to a folder of its name there",
 )
 
+THREADS = Variable(
+    "GRAPHC_THREADS",
+    "0",
+    "how many threads a step may use; 0 is one for each core that the process may run on",
+)
+
 VERIFY = Variable(
     "GRAPHC_VERIFY",
     "1",
     "when graphs are checked: 0 never, 1 before and after all passes, 2 after every pass",
 )
 
-VARIABLES = (CACHE_DIR, CACHE_LIMIT, DUMP, VERIFY)
+VARIABLES = (CACHE_DIR, CACHE_LIMIT, DUMP, THREADS, VERIFY)
 
 
 def cache_folder() -> Path | None:

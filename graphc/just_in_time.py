@@ -21,6 +21,7 @@ from graphc.ir.diagnostics import BoundaryError
 from graphc.public import at_user_line
 from graphc.runtime.errors import AlignmentError, ByteOrderError, ContiguityError
 from graphc.tensor import Tensor
+from graphc.threads import check_threads
 from graphc.tracing import (
     Traced,
     argument_names,
@@ -67,12 +68,14 @@ class Jitted:
         function: Callable[..., Any],
         static: tuple[Sequence[int], Sequence[str]],
         explain: bool,
+        threads: int | None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__).strip("<>")
         self._static_argnums, self._static_argnames = static
         self._explain = explain
+        self._threads = threads
         self._cache: dict[_Key, Traced] = {}
         self._lock = threading.RLock()
         self._traces = 0
@@ -138,7 +141,7 @@ class Jitted:
                     args, kwargs = tree.build(tensors)
                     return self.function(*args, **kwargs)
 
-                traced = self._cache[key] = trace(call, leaves, names, self.name)
+                traced = self._cache[key] = trace(call, leaves, names, self.name, self._threads)
                 self._traces += 1
         return traced, leaves
 
@@ -173,6 +176,7 @@ def jit(
     static_argnums: int | Sequence[int] = ...,
     static_argnames: str | Sequence[str] = ...,
     explain: bool = ...,
+    threads: int | None = ...,
 ) -> Jitted: ...
 @overload
 def jit(
@@ -180,6 +184,7 @@ def jit(
     static_argnums: int | Sequence[int] = ...,
     static_argnames: str | Sequence[str] = ...,
     explain: bool = ...,
+    threads: int | None = ...,
 ) -> Callable[[Callable[..., Any]], Jitted]: ...
 def jit(
     function: Callable[..., Any] | None = None,
@@ -187,6 +192,7 @@ def jit(
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
     explain: bool = False,
+    threads: int | None = None,
 ) -> Any:
     """Compile a function of arrays when it is called. Use it as a decorator or as a function.
 
@@ -204,7 +210,8 @@ def jit(
     - A call with symbolic tensors runs the function on them, as if it were not decorated.
     - Calls may come from any thread.
 
-    `explain` logs (to the logger `graphc.jit`) why a call needs a trace. The result has
+    `explain` logs (to the logger `graphc.jit`) why a call needs a trace; `threads` is that of
+    `gc.compile`. The result has
     `trace(*args)`, which gives the compiled `Step`, `cache_info()` and `cache_clear()`.
 
     Raises `BoundaryError` for arguments that are no arrays and results that are no tensors.
@@ -219,11 +226,16 @@ def jit(
     """
     if function is None:
         return functools.partial(
-            jit, static_argnums=static_argnums, static_argnames=static_argnames, explain=explain
+            jit,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            explain=explain,
+            threads=check_threads(threads),
         )
     if not callable(function):
         raise TypeError(f"gc.jit takes a function, got {type(function).__name__}")
-    return Jitted(function, _static(function, static_argnums, static_argnames), explain)
+    static = _static(function, static_argnums, static_argnames)
+    return Jitted(function, static, explain, check_threads(threads))
 
 
 def _static(

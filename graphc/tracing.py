@@ -117,20 +117,23 @@ def trace(
     leaves: Sequence[Any],
     names: Sequence[str],
     name: str,
+    threads: int | None = None,
 ) -> Traced:
     """Run `function` on a symbolic tensor for each leaf, and compile what it returns.
 
-    `names` are what the leaves are called in dumps. Raises `BoundaryError` where the function
-    returns what is no tensor, no array and no number.
+    `names` are what the leaves are called in dumps; `threads` is that of `gc.compile`. Raises
+    `BoundaryError` where the function returns what is no tensor, no array and no number.
     """
     tensors = [symbol(leaf, label) for leaf, label in zip(leaves, _legal(names), strict=True)]
     with provenance(None):  # what the function builds has the lines of the function
         returned, tree = flatten(function(tensors))
     outputs = [as_result(leaf, name, BoundaryError) for leaf in returned]
-    return _compiled([tensor.node for tensor in tensors], outputs, tree, name)
+    return _compiled([tensor.node for tensor in tensors], outputs, tree, name, threads)
 
 
-def _compiled(inputs: list[Node], outputs: list[Tensor], tree: Tree, name: str) -> Traced:
+def _compiled(
+    inputs: list[Node], outputs: list[Tensor], tree: Tree, name: str, threads: int | None
+) -> Traced:
     if not outputs:
         return Traced(None, None, tree)
     roots = [output.node for output in outputs]
@@ -142,14 +145,15 @@ def _compiled(inputs: list[Node], outputs: list[Tensor], tree: Tree, name: str) 
         [Tensor(inputs[position]) for position in used],
         tree.build(built) if tree.is_plain else tuple(built),
         re.sub(r"\W", "_", name, flags=re.ASCII),
+        threads,
     )
     picks = None if len(used) == len(inputs) else _picker(used)
     return Traced(step, picks, None if tree.is_plain else tree)
 
 
-def _compile(inputs: list[Tensor], outputs: Any, name: str) -> Step:
+def _compile(inputs: list[Tensor], outputs: Any, name: str, threads: int | None) -> Step:
     compiler: Any = importlib.import_module("graphc.compilation")
-    step: Step = compiler.compile(inputs, outputs, name=name)
+    step: Step = compiler.compile(inputs, outputs, name=name, threads=threads)
     return step
 
 

@@ -6,7 +6,8 @@ exists is consistent; one read from JSON has been checked as strictly as one tha
 
 The kernels object defines `i32 @symbol(ptr buffers, ptr workspace)`, where `buffers` points to the
 addresses of inputs, params, constants and outputs, in that order. It returns 0, or k > 0 when
-`guards[k - 1]` failed, in which case it has written nothing, or what an external returned.
+`guards[k - 1]` failed, in which case it has written nothing, or what an external returned. Where
+the manifest has several threads, it calls `void POOL_SYMBOL(ptr task, ptr context, i64 tasks)`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,15 @@ from graphc.runtime.records import from_json, to_json
 FORMAT = 1
 """Version of the manifest and of the calling convention above."""
 
+MOST_THREADS = 1024
+"""The most threads that a step may be compiled for."""
+
 ENTRY_SYMBOL = "graphc_entry"
 """The function of the entry object that CPython calls."""
+
+POOL_SYMBOL = "graphc.parallel"
+"""The thread pool's function, which kernels objects may call. No step has its name: those of steps
+are C identifiers."""
 
 DTYPES = {"bool": "bool", "bf16": "bfloat16"} | {
     f"{kind[0]}{bits}": f"{kind}{bits}"
@@ -206,7 +214,8 @@ class Manifest:
     """All that must be known to call compiled code, except the values of its state.
 
     `updates` names the params that a call changes. `work_nanoseconds` estimates the time of one
-    call: the interpreter lock is released for long ones. `kernels` is the source map, one record
+    call: the interpreter lock is released for long ones. `threads` is how many work on a call at
+    most; above 1, the code calls the pool. `kernels` is the source map, one record
     a kernel. `externals` names the functions of the compiling process that a call calls, whose
     addresses are among the constants: such code is for that process alone. `files` is filled in
     when the artifact is saved.
@@ -225,6 +234,7 @@ class Manifest:
     workspace_bytes: int = 0
     workspace_align: int = 64
     work_nanoseconds: int = 0
+    threads: int = 1
     kernels: tuple[dict[str, Any], ...] = ()
     externals: tuple[str, ...] = ()
     graphc_version: str = ""
@@ -366,6 +376,8 @@ def _structure_problems(manifest: Manifest) -> Iterator[str]:
 def _memory_problems(manifest: Manifest) -> Iterator[str]:
     if manifest.workspace_bytes < 0 or manifest.work_nanoseconds < 0:
         yield "a size or time is negative"
+    if not 1 <= manifest.threads <= MOST_THREADS:
+        yield f"{manifest.threads} is no number of threads"
     if manifest.workspace_align <= 0 or manifest.workspace_align & (manifest.workspace_align - 1):
         yield f"workspace alignment {manifest.workspace_align} is no power of two"
     if not _SYMBOL.fullmatch(manifest.symbol) or manifest.symbol == ENTRY_SYMBOL:

@@ -8,11 +8,19 @@ machine.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from graphc.runtime.artifact import ENTRY_SYMBOL, Artifact, PythonRecord, TargetRecord
+from graphc.runtime.artifact import (
+    ENTRY_SYMBOL,
+    POOL_SYMBOL,
+    Artifact,
+    PythonRecord,
+    TargetRecord,
+)
 from graphc.runtime.errors import ArtifactError, PythonVersionError, TargetError
+from graphc.runtime.threads import pool_address
 
 
 @cache
@@ -85,8 +93,9 @@ class LoadedCode:
         llvm = _binding()
         machine = llvm.Target.from_triple(manifest.target.triple).create_target_machine()
         linked = _linked[id(self)] = _Linked(llvm.create_lljit_compiler(machine, use_jit_link=True))
-        linked.link("kernels", artifact.kernels, manifest.symbol)
-        linked.link("entry", artifact.entry, ENTRY_SYMBOL)
+        pool = {POOL_SYMBOL: pool_address()} if manifest.threads > 1 else {}
+        linked.link("kernels", artifact.kernels, manifest.symbol, pool)
+        linked.link("entry", artifact.entry, ENTRY_SYMBOL, {})
 
     @property
     def kernel(self) -> int:
@@ -112,8 +121,10 @@ class _Linked:
         self._engine = engine
         self._libraries: list[Any] = []
 
-    def link(self, name: str, code: bytes, symbol: str) -> None:
+    def link(self, name: str, code: bytes, symbol: str, imported: Mapping[str, int]) -> None:
         builder = _binding().JITLibraryBuilder().add_object_img(code).add_current_process()
+        for other, address in imported.items():
+            builder.import_symbol(other, address)
         try:
             library = builder.export_symbol(symbol).link(self._engine, name)
         except RuntimeError as error:

@@ -28,6 +28,7 @@ from graphc.stages import (
     stage_text,
     stages_after,
 )
+from graphc.threads import chosen_threads
 
 
 def run(options: argparse.Namespace) -> None:
@@ -70,7 +71,7 @@ def _check_format(stage: str, form: str) -> None:
 
 def _rendered(graph: Graph, stage: str, form: str) -> str:
     if stage == "all":
-        compilation = compile_graph(graph)
+        compilation = compile_graph(graph, threads=chosen_threads(None))
         stages = stages_after(graph)
         if form == "json":
             return json.dumps({each: _value(compilation, each) for each in stages}, indent=1) + "\n"
@@ -79,7 +80,7 @@ def _rendered(graph: Graph, stage: str, form: str) -> str:
             for each, meaning in stages.items()
         )
     if stage not in GRAPH_STAGES:
-        return _ended(stage_text(compile_graph(graph), stage))
+        return _ended(stage_text(compile_graph(graph, threads=chosen_threads(None)), stage))
     chosen = stage_graph(run_passes(graph), stage)
     if form == "text":
         return print_graph(chosen)

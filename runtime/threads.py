@@ -1,0 +1,57 @@
+"""The thread pool of this process.
+
+Owns `pool_address`, which compiles `threads.ll` when the first code that needs it is loaded.
+Imports llvmlite.binding, and that only then. Invariant: a process has one pool, and its code stays
+in memory until the process ends, for workers may be running it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+from graphc.runtime.artifact import POOL_SYMBOL
+
+_PAUSES = {
+    "x86_64": ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
+    "aarch64": ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
+    "arm64": ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
+}
+"""Declaration and call of the instruction for loops that wait, by processor."""
+
+_compiling = Lock()
+
+
+def pool_text(triple: str) -> str:
+    """The LLVM text of the pool for a machine."""
+    text = Path(__file__).with_name("threads.ll").read_text(encoding="utf-8")
+    set_mask = "3" if "darwin" in triple or "macosx" in triple else "2"
+    declaration, call = _PAUSES.get(triple.split("-")[0], ("", ""))
+    pause = f"define internal void @graphc.pool.pause() alwaysinline {{\n  {call}\n  ret void\n}}\n"
+    return "\n".join([text.replace("{set_mask}", set_mask), declaration, pause])
+
+
+def pool_address() -> int:
+    """Where the function of the pool is, compiled if it is not there yet."""
+    with _compiling:
+        return _compiled_address()
+
+
+@cache
+def _compiled_address() -> int:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    triple = llvm.get_process_triple()
+    # Unoptimised it is compiled three times as fast, and still takes half a microsecond a job.
+    machine = llvm.Target.from_triple(triple).create_target_machine(opt=0)
+    engine = llvm.create_lljit_compiler(machine, use_jit_link=True)
+    builder = llvm.JITLibraryBuilder().add_ir(pool_text(triple)).add_current_process()
+    library = builder.export_symbol(POOL_SYMBOL).link(engine, "threads")
+    address = int(library[POOL_SYMBOL])
+    # Neither is ever closed, not even while the interpreter ends.
+    library.detach()
+    engine.detach()
+    return address
