@@ -73,9 +73,10 @@ def run_compiled(
     at_end: bool = True,
     verify_level: int = 1,
     target: Target | None = None,
+    threads: int = 1,
 ) -> Result:
     """Compile and run once, every buffer beside a protected page."""
-    compilation = compile_graph(graph, verify_level=verify_level, target=target)
+    compilation = compile_graph(graph, verify_level=verify_level, target=target, threads=threads)
     manifest = compilation.artifact.manifest
     arguments = (*manifest.inputs, *manifest.params, *manifest.constants, *manifest.outputs)
     buffers = [GuardedBuffer(a.shape, a.numpy, at_end=at_end) for a in arguments]
