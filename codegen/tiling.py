@@ -139,8 +139,15 @@ def _tiled(
     left = _left_packing(contraction, buffers, rows, panels)
     right = _right_packing(contraction, buffers, row_tiles, target)
     # Who shares the rows copies the same right operand, and the other way round.
-    repeated = {"rows": n if right != "in place" else 0, "columns": m if left != "in place" else 0}
-    units = {"batch": _batch_size(contraction), "rows": row_tiles, "columns": panels}
+    repeated: dict[SharedAxis, int] = {
+        "columns": m if left != "in place" else 0,
+        "rows": n if right != "in place" else 0,
+    }
+    units: dict[SharedAxis, int] = {
+        "columns": panels,
+        "rows": row_tiles,
+        "batch": _batch_size(contraction),
+    }
     return ContractionSchedule(
         lanes=lanes,
         rows=rows,

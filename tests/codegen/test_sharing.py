@@ -133,7 +133,7 @@ MATRICES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("m,k,n", MATRICES)
+@pytest.mark.parametrize(("m", "k", "n"), MATRICES)
 @pytest.mark.parametrize("flipped", ["NN", "TN", "NT"])
 def test_matrix_products(m: int, k: int, n: int, flipped: str) -> None:
     shapes = [(m, k), (k, n)]
@@ -148,8 +148,15 @@ def test_matrix_products(m: int, k: int, n: int, flipped: str) -> None:
     check_shared(graph_of(y, inputs=tuple(operands)), arrays, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("left,right", [((20, 9, 8), (20, 8, 7)), ((2, 9, 30, 8), (8, 17)),
-                                        ((3, 1, 5, 6), (4, 6, 33)), ((2, 65, 40), (2, 40, 66))])  # fmt: skip
+BATCHES: list[tuple[Shape, Shape]] = [
+    ((20, 9, 8), (20, 8, 7)),
+    ((2, 9, 30, 8), (8, 17)),
+    ((3, 1, 5, 6), (4, 6, 33)),
+    ((2, 65, 40), (2, 40, 66)),
+]
+
+
+@pytest.mark.parametrize(("left", "right"), BATCHES)
 def test_batches_of_products(left: Shape, right: Shape) -> None:
     a, b = tensor("a", left), tensor("b", right)
     y = ops.matmul(ops.exp(a), ops.exp(b))
@@ -158,9 +165,7 @@ def test_batches_of_products(left: Shape, right: Shape) -> None:
 
 
 @pytest.mark.parametrize("axis", ["batch", "rows", "columns"])
-def test_every_axis_of_a_product_may_be_shared(
-    axis: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_axis_of_a_product_may_be_shared(axis: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With all kinds of copies and with sums of part of the depth, which tasks share or not."""
     monkeypatch.setattr("graphc.codegen.tiling._shared_axis", lambda units, repeated: axis)
     small = replace(NARROW, l2_bytes=8 << 10)

@@ -210,7 +210,7 @@ while not found[0]:
 
 
 @pytest.mark.parametrize(
-    "triple,pause,mask",
+    ("triple", "pause", "mask"),
     [
         ("x86_64-unknown-linux-gnu", "x86.sse2.pause", "i32 2"),
         ("arm64-apple-darwin23.1.0", "aarch64.hint", "i32 3"),
