@@ -264,7 +264,7 @@ def test_another_version_has_another_key(
 
     def key() -> bytes:
         caching._surroundings.cache_clear()
-        slot = caching.Slot.of(graph, Structure())
+        slot = caching.Slot.of(graph, Structure(), 1)
         assert slot is not None
         return slot.key
 

@@ -157,7 +157,7 @@ def test_idle_workers_sleep() -> None:
 
 def python(program: str) -> str:
     """What a program prints that begins with this module's `run`."""
-    head = "from tests.runtime.test_threads import *\n"
+    head = "from tests.runtime.test_pool import *\n"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", head + program],
         cwd=ROOT,
