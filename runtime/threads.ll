@@ -5,10 +5,12 @@
 ; runs task(context, 0, tasks) to task(context, tasks - 1, tasks) and returns when all are done. It
 ; calls pthreads and nothing else. Workers look for work for a while, then sleep. Whoever finds the
 ; pool taken, be it another thread or a task, runs its tasks alone, so nobody ever waits for
-; somebody else's work. A child of fork() finds a pool without workers and starts its own.
+; somebody else's work. Tasks compute in the floating point mode of the caller, whoever runs them. A
+; child of fork() finds a pool without workers and starts its own.
 ;
-; {set_mask} stands for the value of SIG_SETMASK; graphc.pool.pause, which eases the processor while
-; it spins, is added for each machine.
+; {set_mask} stands for the value of SIG_SETMASK. Functions that differ from processor to processor
+; are added behind: graphc.pool.pause, which eases it while it spins, and graphc.pool.mode and
+; graphc.pool.set_mode, which read and write how it rounds and what it does with subnormal numbers.
 
 ; The job that is open: its number in the upper half, how many of its tasks nobody has taken in the
 ; lower. Whoever lowers it has taken a task. It is above 0 only while the fields of the job stand:
@@ -17,6 +19,7 @@
 @graphc.pool.task = internal global ptr null
 @graphc.pool.context = internal global ptr null
 @graphc.pool.tasks = internal global i64 0
+@graphc.pool.caller_mode = internal global i64 0
 @graphc.pool.unfinished = internal global i64 0, align 64
 @graphc.pool.taken = internal global i32 0, align 64
 @graphc.pool.sleeping = internal global i64 0, align 64
@@ -54,6 +57,8 @@ publish:
   store atomic ptr %task, ptr @graphc.pool.task monotonic, align 8
   store atomic ptr %context, ptr @graphc.pool.context monotonic, align 8
   store atomic i64 %tasks, ptr @graphc.pool.tasks monotonic, align 8
+  %mode = call i64 @graphc.pool.mode()
+  store atomic i64 %mode, ptr @graphc.pool.caller_mode monotonic, align 8
   store atomic i64 %tasks, ptr @graphc.pool.unfinished monotonic, align 8
   %last = load atomic i64, ptr @graphc.pool.open monotonic, align 8
   %number = add i64 %last, 4294967296
@@ -114,12 +119,14 @@ try:
   %task = load atomic ptr, ptr @graphc.pool.task monotonic, align 8
   %context = load atomic ptr, ptr @graphc.pool.context monotonic, align 8
   %tasks = load atomic i64, ptr @graphc.pool.tasks monotonic, align 8
+  %mode = load atomic i64, ptr @graphc.pool.caller_mode monotonic, align 8
   %fewer = sub i64 %open, 1
   %answer = cmpxchg ptr @graphc.pool.open, i64 %open, i64 %fewer acq_rel monotonic
   %ours = extractvalue { i64, i1 } %answer, 1
   br i1 %ours, label %run, label %look
 run:
   %number = sub i64 %tasks, %left
+  call void @graphc.pool.set_mode(i64 %mode)
   call void %task(ptr %context, i64 %number, i64 %tasks)
   %before = atomicrmw sub ptr @graphc.pool.unfinished, i64 1 acq_rel
   br label %look

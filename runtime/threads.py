@@ -13,12 +13,61 @@ from threading import Lock
 
 from graphc.runtime.artifact import POOL_SYMBOL
 
-_PAUSES = {
-    "x86_64": ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
-    "aarch64": ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
-    "arm64": ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
+_X86 = """
+declare void @llvm.x86.sse2.pause()
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+define internal void @graphc.pool.pause() {
+  call void @llvm.x86.sse2.pause()
+  ret void
 }
-"""Declaration and call of the instruction for loops that wait, by processor."""
+define internal i64 @graphc.pool.mode() {
+  %place = alloca i64
+  store i64 0, ptr %place
+  call void @llvm.x86.sse.stmxcsr(ptr %place)
+  %mode = load i64, ptr %place
+  ret i64 %mode
+}
+define internal void @graphc.pool.set_mode(i64 %mode) {
+  %place = alloca i64
+  store i64 %mode, ptr %place
+  call void @llvm.x86.sse.ldmxcsr(ptr %place)
+  ret void
+}
+"""
+
+_ARM = """
+declare void @llvm.aarch64.hint(i32)
+declare i64 @llvm.aarch64.get.fpcr()
+declare void @llvm.aarch64.set.fpcr(i64)
+define internal void @graphc.pool.pause() {
+  call void @llvm.aarch64.hint(i32 1)
+  ret void
+}
+define internal i64 @graphc.pool.mode() {
+  %mode = call i64 @llvm.aarch64.get.fpcr()
+  ret i64 %mode
+}
+define internal void @graphc.pool.set_mode(i64 %mode) {
+  call void @llvm.aarch64.set.fpcr(i64 %mode)
+  ret void
+}
+"""
+
+_OTHER = """
+define internal void @graphc.pool.pause() {
+  ret void
+}
+define internal i64 @graphc.pool.mode() {
+  ret i64 0
+}
+define internal void @graphc.pool.set_mode(i64 %mode) {
+  ret void
+}
+"""
+
+_PROCESSORS = {"x86_64": _X86, "aarch64": _ARM, "arm64": _ARM}
+"""What is said of a processor, by the head of its triple. The mode of others is left as it is."""
 
 _compiling = Lock()
 
@@ -27,9 +76,7 @@ def pool_text(triple: str) -> str:
     """The LLVM text of the pool for a machine."""
     text = Path(__file__).with_name("threads.ll").read_text(encoding="utf-8")
     set_mask = "3" if "darwin" in triple or "macosx" in triple else "2"
-    declaration, call = _PAUSES.get(triple.split("-")[0], ("", ""))
-    pause = f"define internal void @graphc.pool.pause() alwaysinline {{\n  {call}\n  ret void\n}}\n"
-    return "\n".join([text.replace("{set_mask}", set_mask), declaration, pause])
+    return text.replace("{set_mask}", set_mask) + _PROCESSORS.get(triple.split("-")[0], _OTHER)
 
 
 def pool_address() -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import math
+import platform
 import subprocess
 import sys
 import threading
@@ -52,12 +54,26 @@ define internal void @nest(ptr %counters, i64 %task, i64 %tasks) {
   ret void
 }
 
+; Each task divides 1 by 3, when all have begun: on a thread of its own.
+define internal void @divide(ptr %results, i64 %task, i64 %tasks) {
+  %arrived = getelementptr i64, ptr %results, i64 %tasks
+  call void @meet(ptr %arrived, i64 0, i64 %tasks)
+  %one = load volatile double, ptr @one
+  %third = fdiv double %one, 3.0
+  %result = getelementptr double, ptr %results, i64 %task
+  store double %third, ptr %result
+  ret void
+}
+@one = internal global double 1.0
+
 define void @run(ptr %counters, i64 %tasks, i64 %jobs, i64 %kind) {
 entry:
   %meets = icmp eq i64 %kind, 1
   %nests = icmp eq i64 %kind, 2
+  %divides = icmp eq i64 %kind, 3
   %plain = select i1 %meets, ptr @meet, ptr @count
-  %task = select i1 %nests, ptr @nest, ptr %plain
+  %simple = select i1 %divides, ptr @divide, ptr %plain
+  %task = select i1 %nests, ptr @nest, ptr %simple
   br label %job
 job:
   %i = phi i64 [ 0, %entry ], [ %next, %job ]
@@ -69,7 +85,7 @@ end:
   ret void
 }
 """
-COUNT, MEET, NEST = range(3)
+COUNT, MEET, NEST, DIVIDE = range(4)
 
 
 @cache
@@ -98,6 +114,10 @@ LIBRARIES: list[object] = []
 run = load_jobs("jobs")
 
 
+UPWARD = {"x86_64": 0x800, "AMD64": 0x800, "aarch64": 0x400000, "arm64": 0x400000}
+"""FE_UPWARD of the C library, by processor."""
+
+
 def counters(count: int) -> ctypes.Array[ctypes.c_int64]:
     return (ctypes.c_int64 * count)()
 
@@ -124,6 +144,20 @@ def test_a_task_may_run_a_job() -> None:
     found = counters(16)
     run(found, 4, 50, NEST)
     assert list(found) == [200] * 16
+
+
+def test_tasks_round_as_their_caller_does() -> None:
+    c, upward = ctypes.CDLL(None), UPWARD[platform.machine()]
+    nearest = c.fegetround()
+    results = []
+    for mode in (nearest, upward, nearest):
+        found = (ctypes.c_double * 5)()
+        c.fesetround(mode)
+        run(found, 4, 1, DIVIDE)
+        c.fesetround(nearest)
+        results.append(list(found)[:4])
+    assert results[0] == results[2] == [1 / 3] * 4
+    assert results[1] == [math.nextafter(1 / 3, 1)] * 4
 
 
 def test_threads_that_call_at_once_do_not_wait_for_each_other() -> None:
@@ -210,16 +244,16 @@ while not found[0]:
 
 
 @pytest.mark.parametrize(
-    ("triple", "pause", "mask"),
+    ("triple", "own", "mask"),
     [
-        ("x86_64-unknown-linux-gnu", "x86.sse2.pause", "i32 2"),
-        ("arm64-apple-darwin23.1.0", "aarch64.hint", "i32 3"),
-        ("riscv64-unknown-linux-gnu", "", "i32 2"),
+        ("x86_64-unknown-linux-gnu", "x86.sse.ldmxcsr", "i32 2"),
+        ("arm64-apple-darwin23.1.0", "aarch64.set.fpcr", "i32 3"),
+        ("riscv64-unknown-linux-gnu", "i64 @graphc.pool.mode", "i32 2"),
     ],
 )
-def test_its_text_is_made_for_the_machine(triple: str, pause: str, mask: str) -> None:
+def test_its_text_is_made_for_the_machine(triple: str, own: str, mask: str) -> None:
     text = pool_text(triple)
-    assert pause in text
+    assert own in text
     assert f"@pthread_sigmask({mask}, " in text
     assert "{" + "set_mask" not in text
     llvm = _binding()
