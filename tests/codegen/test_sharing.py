@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -22,6 +22,7 @@ from graphc.ir.build import ops, scalar
 from graphc.ir.graph import Graph, Node, Update
 from graphc.ir.types import DType, Shape, float32, float64, int32
 from tests.codegen.running import Arrays, Result, check, graph_of, parameter, run_compiled, tensor
+from tests.random_graphs import Case, cases
 
 THREADS = (2, 3, 7)
 NARROW = replace(host_target(), vector_bits=128)
@@ -206,6 +207,25 @@ def test_random_shapes(shape: Shape, scale: int, data: st.DataObject) -> None:
     assert_allclose(single.outputs["out0"], expected, atol=1e-5)
     for threads in THREADS:
         assert same_bits(single, run_compiled(graph, arrays, threads=threads, target=NARROW))
+
+
+@seed(0)
+@settings(
+    max_examples=15,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(case=cases())
+def test_random_graphs(case: Case) -> None:
+    """Of every op there is; more of them share, and in more blocks, than in use."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharing, "ENOUGH_UNITS", 4)
+        single = run_compiled(case.graph, case.arrays, target=NARROW)
+        shared = run_compiled(case.graph, case.arrays, target=NARROW, threads=3, at_end=False)
+    assert single.status == shared.status
+    assert single.status or same_bits(single, shared)
 
 
 def test_the_code_is_the_same_for_any_number_of_threads() -> None:
