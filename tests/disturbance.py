@@ -44,7 +44,7 @@ def disturbed(
         inexact = any(type_.dtype.is_float for type_ in types) and node.op.ulp > 0
         if inexact and node.op.family in SPREADING:
             operands = [
-                moved(value, operand.dtype, rng)
+                moved(value, operand.dtype, rng, as_a_whole=node.op.normwise)
                 for value, operand in zip(operands, node.operands, strict=True)
             ]
         value: Any = apply(node, operands)
@@ -60,14 +60,21 @@ def disturbed(
     return [found[root] for root in roots]
 
 
-def moved(value: Array, dtype: DType, rng: np.random.Generator) -> Array:
-    """Floats off by two last places, up or down; anything else as it is."""
+def moved(
+    value: Array, dtype: DType, rng: np.random.Generator, *, as_a_whole: bool = False
+) -> Array:
+    """Floats off by two last places, up or down; anything else as it is.
+
+    With `as_a_whole` they are last places of the largest element, as an algorithm on matrices
+    leaves them: what is not determined by a singular matrix is seen to vary.
+    """
     if not dtype.is_float:
         return value
     wide = value.astype(np.float64)
     with np.errstate(all="ignore"):
-        factor = 1 + rng.choice([-2.0, 2.0], value.shape) * precision(dtype)
-        return np.asarray(rounded(np.asarray(wide * factor), dtype))
+        step = rng.choice([-2.0, 2.0], value.shape) * precision(dtype)
+        largest = np.max(np.abs(wide), initial=0, where=np.isfinite(wide)) or 1.0
+        return np.asarray(rounded(wide + step * (largest if as_a_whole else wide), dtype))
 
 
 def precision(dtype: DType) -> float:

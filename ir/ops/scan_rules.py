@@ -190,10 +190,11 @@ def _with_residuals(scan: _Scan, adjoint: _Body) -> dict[Node, Node]:
 
 
 def _needed(roots: Iterable[Node], body: Graph) -> list[Node]:
-    """Nodes of the forward body from which `roots` can be computed cheaply, in the body's order."""
+    """Values of the forward body from which `roots` can be computed cheaply, in the body's order;
+    items that a derivative rule takes of a node of the body come last."""
     forward = set(body.nodes)
     boundary = set(body.boundary)
-    needed: set[Node] = set()
+    needed: dict[Node, None] = {}
     seen: set[Node] = set()
     pending = list(roots)
     while pending:
@@ -201,11 +202,13 @@ def _needed(roots: Iterable[Node], body: Graph) -> list[Node]:
         if node in seen:
             continue
         seen.add(node)
-        if node in boundary or (node in forward and not _is_cheap(node)):
-            needed.add(node)
+        is_item = node.op.family is Family.ITEM and node.operands[0] in forward
+        if node in boundary or is_item or (node in forward and not _is_cheap(node)):
+            needed[node] = None
         else:
             pending += node.operands
-    return [node for node in body.nodes if node in needed]
+    own = [node for node in body.nodes if node in needed]
+    return [*own, *(node for node in needed if node not in forward)]
 
 
 def _is_cheap(node: Node) -> bool:

@@ -323,3 +323,14 @@ def test_a_start_of_zeros_is_written_by_one_kernel() -> None:
     of_body, of_program = gc.compile([x], total).ir("fused").split("\n\n")
     assert of_body.count("kernel @") == 1
     assert of_program.count("kernel @") == 2
+
+
+def test_the_adjoint_of_a_scan_saves_each_of_several_results() -> None:
+    def total(x: Tensor) -> Tensor:
+        def body(c: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+            q, r = gc.linalg.qr(a)
+            return c + gc.sin(q).sum() * r[0, 0], c
+
+        return gc.scan(body, gc.const(0.0, gc.float64), x)[0]
+
+    gc.check_grad(total, [np.random.default_rng(0).normal(size=(4, 3, 3))])
