@@ -331,6 +331,7 @@ def test_the_adjoint_of_a_scan_saves_each_of_several_results() -> None:
             q, r = gc.linalg.qr(a)
             return c + gc.sin(q).sum() * r[0, 0], c
 
-        return gc.scan(body, gc.const(0.0, gc.float64), x)[0]
+        last: Tensor = gc.scan(body, gc.const(0.0, gc.float64), x)[0]
+        return last
 
     gc.check_grad(total, [np.random.default_rng(0).normal(size=(4, 3, 3))])
