@@ -13,6 +13,7 @@ from graphc.codegen.contraction import scratch_bytes
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.estimate import nanoseconds
 from graphc.codegen.loop_nest import LoopNest, build_loop_nest
+from graphc.codegen.merge_batch import merge_batch
 from graphc.codegen.operand import Contraction, matmul_contraction
 from graphc.codegen.routine import Routine, plan_routine
 from graphc.codegen.sharing import Sharing, nest_scratch_bytes, share_contraction, share_nest
@@ -140,6 +141,7 @@ def _plan_kernel(
     contraction = replace(
         matmul_contraction(products[0]), stores=tuple((node, buffers[node]) for node in writes)
     )
+    contraction = merge_batch(contraction, buffers)
     schedule = schedule_contraction(contraction, buffers, target)
     time = nanoseconds(group.nodes, contraction, target)
     sharing = share_contraction(contraction, schedule, time, threads)

@@ -19,6 +19,7 @@ from graphc.codegen.backend import compile_text, target_machine
 from graphc.codegen.contraction import emit_contraction, scratch_bytes
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Module
+from graphc.codegen.merge_batch import merge_batch
 from graphc.codegen.operand import matmul_contraction
 from graphc.codegen.target import Target, host_target
 from graphc.codegen.tiling import ContractionSchedule, schedule_contraction
@@ -71,6 +72,7 @@ def compile_kernel(
         stores=tuple((node, buffers[node]) for node in stores),
         scratch=parameters[-1],
     )
+    contraction = merge_batch(contraction, buffers)
     schedule = replace(schedule_contraction(contraction, buffers, target), **changes)
     emit_contraction(function, contraction, buffers, schedule)
     function.raw("ret void")
