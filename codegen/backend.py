@@ -124,8 +124,8 @@ def _verification_error(message: str, llvm_ir: str) -> BackendError:
 
 
 def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
-    """Clean up what the emitter leaves. Kernels come unrolled and vectorised, with invariants
-    already hoisted, so the passes that would look for such things are left out."""
+    """Clean up what the emitter leaves. Kernels come vectorised, with invariants already
+    hoisted, so the passes that would look for such things are left out."""
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     passes = llvm.create_new_module_pass_manager()
     passes.add_always_inliner_pass()

@@ -59,35 +59,32 @@ class _PhaseWriter(LoopWriter):
         self.layout = BlockLayout(nest, sharing)
         self.block = Axis("block", self.layout.blocks)
 
-    def _point(
-        self, shifts: Sequence[int], mask: Value | None, carried: Sequence[Value]
-    ) -> list[Value]:
+    def _point(self, mask: Value | None, carried: Sequence[Value]) -> list[Value]:
         sweeps = self.nest.sweeps
         for sweep in sweeps[: self.phase]:
-            folds = self._folds(sweep, shifts)
+            folds = self._folds(sweep)
             self._finish(sweep, folds, self._combined(folds))
         if self.phase < len(sweeps):
-            self._blocks(sweeps[self.phase], shifts, mask)
+            self._blocks(sweeps[self.phase], mask)
         else:
-            self._store(self.nest.stores, shifts, mask)
+            self._store(self.nest.stores, mask)
         return list(carried)
 
-    def _blocks(self, sweep: Sweep, shifts: Sequence[int], mask: Value | None) -> None:
+    def _blocks(self, sweep: Sweep, mask: Value | None) -> None:
         """Sweep this task's blocks; the last task takes what is behind the whole ones, too."""
         function, size, units = self.function, self.layout.size, self.sharing.units
         first, end = self.share.bounds(function, units)
         with function.loop(first, end, 1, (), "block", always_runs=True) as loop:
             start = function.scale_index(loop.counter, size)
-            self._sweep_block(sweep, shifts, mask, loop.counter, start, size)
+            self._sweep_block(sweep, mask, loop.counter, start, size)
         if self.layout.rest:
             with function.when(self.share.is_last(function), "last"):
                 start = index(units * size)
-                self._sweep_block(sweep, shifts, mask, index(units), start, self.layout.rest)
+                self._sweep_block(sweep, mask, index(units), start, self.layout.rest)
 
     def _sweep_block(
         self,
         sweep: Sweep,
-        shifts: Sequence[int],
         mask: Value | None,
         number: Value,
         start: Value,
@@ -96,8 +93,8 @@ class _PhaseWriter(LoopWriter):
         with self.evaluator.scope():
             self.evaluator.set_axis(self.block, number)
             self.stretch = Stretch(self.sharing.loop, start, size)
-            folds = self._folds(sweep, shifts)
-            swept = self._swept(sweep, folds, shifts, mask)
+            folds = self._folds(sweep)
+            swept = self._swept(sweep, folds, mask)
             self.stretch = None
             for value, (address, _) in zip(swept, self._places(folds), strict=True):
                 self.function.store(value, address)
@@ -113,7 +110,7 @@ class _PhaseWriter(LoopWriter):
         ):
             self.evaluator.set_axis(self.block, loop.counter)
             part = [
-                function.load(address, dtype, self.lanes) for address, dtype in self._places(folds)
+                function.load(address, dtype, folds.lanes) for address, dtype in self._places(folds)
             ]
             loop.next = folds.joined(loop.carried, part)
         return loop.results
@@ -124,13 +121,11 @@ class _PhaseWriter(LoopWriter):
         for fold in folds.folds:
             steps = [(self.block, layout.points), *self._points()]
             terms = tuple((axis, stride * layout.width) for axis, stride in steps)
-            at = Index(terms, fold.shift * layout.width)
-            for copy in range(fold.copies):
-                for part, dtype in enumerate(fold.dtypes):
-                    place = layout.places[Accumulator(fold.node, part, copy)]
-                    base = self.function.offset(self.scratch, int8, index(place))
-                    address = self.evaluator.address(Buffer(base, (1,)), (at,), dtype)
-                    yield address, dtype
+            for part, dtype in enumerate(fold.dtypes):
+                place = layout.places[Accumulator(fold.node, part)]
+                base = self.function.offset(self.scratch, int8, index(place))
+                address = self.evaluator.address(Buffer(base, (1,)), (Index(terms),), dtype)
+                yield address, dtype
 
     def _points(self) -> list[tuple[Axis, int]]:
         """The parallel loops with the distance of their points."""

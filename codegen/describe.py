@@ -78,9 +78,7 @@ def _describe_nest(nest: LoopNest, names: Names) -> Iterator[str]:
         for number, rounds in nest.loops(reduced=reduced)
     ]
     yield f"  loops     {', '.join(loops) or 'none'}"
-    yield (
-        f"  schedule  lanes {schedule.lanes}, unroll {schedule.unroll}, sweeps {len(nest.sweeps)}"
-    )
+    yield f"  schedule  lanes {schedule.lanes}, sweeps {len(nest.sweeps)}"
     for access in nest.accesses:
         yield f"  access    {_access(nest, access, names)}"
 
@@ -96,7 +94,7 @@ def _vectors(nest: LoopNest, number: int) -> str:
     schedule = nest.schedule
     if number != schedule.lane_axis:
         return ""
-    return f" by {schedule.unroll} x {schedule.lanes} lanes"
+    return f" by {schedule.lanes} lanes"
 
 
 def _access(nest: LoopNest, access: Access, names: Names) -> str:

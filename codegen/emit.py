@@ -133,6 +133,19 @@ class Function(Writer):
         right = f"shufflevector {x.typed}, {y.typed}, <{len(picks)} x i32> <{mask}>"
         return self.pure(right, x.dtype, len(picks), x, y)
 
+    def first_part(self, x: Value, lanes: int) -> Value:
+        """The first lanes of a vector."""
+        return x if lanes == x.lanes else self.shuffle(x, x, range(lanes))
+
+    def with_first_part(self, x: Value, part: Value) -> Value:
+        """x with its first lanes exchanged for those of a shorter vector."""
+        lanes = x.lanes
+        if part.lanes == lanes:
+            return part
+        repeated = self.shuffle(part, part, [lane % part.lanes for lane in range(lanes)])
+        own, kept = range(part.lanes), range(lanes + part.lanes, 2 * lanes)
+        return self.shuffle(repeated, x, [*own, *kept])
+
     def extract(self, x: Value, lane: int) -> Value:
         return self.pure(f"extractelement {x.typed}, i64 {lane}", x.dtype, 1, x)
 

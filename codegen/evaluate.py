@@ -86,6 +86,13 @@ class Evaluator:
             self.set_axis(axis, loop.counter)
             yield loop
 
+    @contextmanager
+    def vectors_of(self, lanes: int) -> Iterator[None]:
+        """Code, in a scope of its own, that computes so many neighbours at once."""
+        usual, self.lanes = self.lanes, lanes
+        yield
+        self.lanes = usual
+
     def bind(self, node: Node, value: Value) -> None:
         """`node` has this value here, at whatever index it is asked for."""
         self._bound[node] = value

@@ -18,17 +18,16 @@ from graphc.ir.graph import Node
 class Folds:
     """All reductions of a sweep; their states are carried round its loops as one list."""
 
-    def __init__(self, folds: Sequence[Fold]) -> None:
+    def __init__(self, folds: Sequence[Fold], lanes: int) -> None:
         self.folds = folds
+        self.lanes = lanes
 
     def identity(self) -> list[Value]:
         return [value for fold in self.folds for value in fold.identity()]
 
-    def stepped(
-        self, carried: Sequence[Value], shifts: Sequence[int] | None, mask: Value | None
-    ) -> list[Value]:
+    def stepped(self, carried: Sequence[Value], mask: Value | None) -> list[Value]:
         states = iter(carried)
-        return [value for fold in self.folds for value in fold.step(states, shifts, mask)]
+        return [value for fold in self.folds for value in fold.step(states, mask)]
 
     def joined(self, left: Sequence[Value], right: Sequence[Value]) -> list[Value]:
         lefts, rights = iter(left), iter(right)
@@ -41,84 +40,64 @@ class Folds:
 
 
 class Fold:
-    """One reduction at one place along a parallel lane axis: its accumulators.
+    """One reduction: its state is a tuple of vectors of `lanes` accumulators."""
 
-    There are `copies` states, combined at the end; each state is a tuple of vectors.
-    """
-
-    def __init__(
-        self, nest: LoopNest, evaluator: Evaluator, node: Node, shift: int, copies: int
-    ) -> None:
+    def __init__(self, nest: LoopNest, evaluator: Evaluator, node: Node, lanes: int) -> None:
         assert node.op.monoid is not None
         self.nest = nest
         self.evaluator = evaluator
         self.node = node
         self.operand = node.operands[0]
-        self.shift = shift
-        self.copies = copies
         self.monoid = node.op.monoid
         self.dtypes = self.monoid.state(self.operand.dtype)
-        self.lanes = nest.schedule.lanes
+        self.lanes = lanes
 
     def identity(self) -> list[Value]:
         empty = self.monoid.identity(self.operand.dtype)
-        state = [
+        return [
             constant(number, dtype, self.lanes)
             for number, dtype in zip(empty, self.dtypes, strict=True)
         ]
-        return state * self.copies
 
-    def step(
-        self, states: Iterator[Value], shifts: Sequence[int] | None, mask: Value | None
-    ) -> list[Value]:
-        """Take this fold's states and give back those with one more element in each.
+    def step(self, states: Iterator[Value], mask: Value | None) -> list[Value]:
+        """Take this fold's state and give it back with one more element in each lane.
 
-        `shifts` are the places of the vectors of this round along reduced lanes; None where lanes
-        are parallel, for then inactive lanes are never stored and may hold anything.
+        The last vector along reduced lanes may have fewer: only the first accumulators take one.
+        Where lanes are parallel, inactive ones are never stored and may hold anything.
         """
-        result: list[Value] = []
-        for copy in range(self.copies):
-            state = self._take(states)
-            if shifts is None:
-                state = self._with_element(state, self.shift, mask)
-            elif copy < len(shifts):
-                more = self._with_element(state, shifts[copy], mask)
-                state = more if mask is None else self._selected(mask, more, state)
-            result += state
-        return result
+        whole = self._take(states)
+        if not self.nest.lanes_reduce:
+            return list(self._with_element(whole, mask))
+        function, lanes = self.evaluator.function, self.evaluator.lanes
+        state = tuple(function.first_part(value, lanes) for value in whole)
+        more = self._with_element(state, mask)
+        if mask is not None:
+            more = self._selected(mask, more, state)
+        return [function.with_first_part(*parts) for parts in zip(whole, more, strict=True)]
 
     def joined(self, lefts: Iterator[Value], rights: Iterator[Value]) -> list[Value]:
-        """The states of two parts of the axis taken together, copy by copy."""
-        return [
-            value
-            for _ in range(self.copies)
-            for value in self.monoid.combine(
-                self.evaluator.scalars, self._take(lefts), self._take(rights)
-            )
-        ]
+        """The states of two parts of the axis taken together, lane by lane."""
+        b = self.evaluator.scalars
+        return list(self.monoid.combine(b, self._take(lefts), self._take(rights)))
 
     def finish(self, states: Iterator[Value]) -> None:
-        """Combine the states and bind the result."""
+        """Combine the lanes, if they are reduced, and bind the result."""
         b = self.evaluator.scalars
         total = self._take(states)
-        for _ in range(self.copies - 1):
-            total = self.monoid.combine(b, total, self._take(states))
         if self.nest.lanes_reduce:
             total = self._across_lanes(total)
-        at = self.nest.index(self.node, self.shift)
+        at = self.nest.index(self.node)
         self.evaluator.bind_at(self.node, at, self.monoid.result(b, total))
 
     def _take(self, states: Iterator[Value]) -> tuple[Value, ...]:
         return tuple(next(states) for _ in self.dtypes)
 
-    def _with_element(
-        self, state: tuple[Value, ...], shift: int, mask: Value | None
-    ) -> tuple[Value, ...]:
+    def _with_element(self, state: tuple[Value, ...], mask: Value | None) -> tuple[Value, ...]:
         b, function = self.evaluator.scalars, self.evaluator.function
-        value = self.evaluator.value(self.operand, self.nest.index(self.operand, shift), mask)
-        position = self.evaluator.index_value(self.nest.position(shift))
+        value = self.evaluator.value(self.operand, self.nest.index(self.operand), mask)
+        position = self.evaluator.index_value(self.nest.position())
         more = self.monoid.combine(b, state, self.monoid.lift(b, value, position))
-        return tuple(function.splat(part, self.lanes) for part in more)
+        return tuple(function.splat(part, state[0].lanes) for part in more)
 
     def _selected(
         self, mask: Value, more: tuple[Value, ...], state: tuple[Value, ...]

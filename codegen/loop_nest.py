@@ -26,8 +26,9 @@ from graphc.ir.types import row_major_strides
 CACHED_COST = 8
 """A value at least this expensive is kept in scratch memory rather than computed per sweep."""
 
-UNROLL = 4
-"""Vectors computed per round of the innermost loop, to hide the latency of arithmetic."""
+REGISTERS = 4
+"""Registers that a vector takes where there is much to do: what is computed in one of them hides
+the latency of the others. LLVM splits a vector that is wider than a register."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,11 @@ class Access:
 
 @dataclass(frozen=True)
 class LoopSchedule:
-    """How the nest is run: which axis is vectorised, by how many lanes, how many vectors a
-    round, and which axes are run as one with the axis after them."""
+    """How the nest is run: which axis is vectorised, by how many lanes, and which axes are run as
+    one with the axis after them."""
 
     lane_axis: int | None
     lanes: int
-    unroll: int
     merged: frozenset[int]
 
 
@@ -85,19 +85,13 @@ class LoopNest:
         lane_axis = self.schedule.lane_axis
         return lane_axis is not None and self.axes[lane_axis].reduced
 
-    def index(self, node: Node, shift: int = 0) -> Indices:
-        """Where `node` is at the current point, `shift` further along the lane axis."""
+    def index(self, node: Node) -> Indices:
+        """Where `node` is at the current point."""
         mapping = self.domain.coordinates(node.shape)
         assert mapping is not None
-        return self.index_at(mapping, shift)
-
-    def index_at(self, mapping: AccessMap, shift: int = 0) -> Indices:
-        point = []
-        for number, axis in enumerate(self.axes):
-            offset = shift if number == self.schedule.lane_axis else 0
-            point.append(Index(((axis, 1),), offset) if axis.extent > 1 else Index())
+        point = tuple(Index(((axis, 1),)) if axis.extent > 1 else Index() for axis in self.axes)
         return tuple(
-            affine_index(entry, tuple(point)) if isinstance(entry, Affine) else Index()
+            affine_index(entry, point) if isinstance(entry, Affine) else Index()
             for entry in mapping
         )
 
@@ -109,15 +103,14 @@ class LoopNest:
         chosen = [(i, n) for i, n in extents.items() if self.axes[i].reduced == reduced]
         return sorted(chosen, key=lambda loop: loop[0] == self.schedule.lane_axis)
 
-    def position(self, shift: int = 0) -> Index:
+    def position(self) -> Index:
         """The number of the current point along the reduced axes, counted row by row."""
-        terms, offset, stride = [], 0, 1
-        for number, axis in reversed(list(enumerate(self.axes))):
+        terms, stride = [], 1
+        for axis in reversed(self.axes):
             if axis.reduced:
                 terms.append((axis, stride))
-                offset += stride * shift if number == self.schedule.lane_axis else 0
                 stride *= axis.extent
-        return Index(tuple(terms), offset)
+        return Index(tuple(terms))
 
     def row_strides(self) -> tuple[int, ...]:
         """Strides in scratch memory, which holds the reduced axes and not the parallel ones."""
@@ -324,15 +317,22 @@ def _choose_schedule(
     extents = merged_extents(axes, solid, merged)
     candidates = [axis for axis in extents if _can_be_lanes(axis, accesses)]
     if not candidates:
-        return LoopSchedule(None, 1, 1, merged)
+        return LoopSchedule(None, 1, merged)
     lane_axis = min(candidates, key=lambda i: (_lane_cost(i, accesses, extents[i]), -i))
+    return LoopSchedule(lane_axis, _choose_lanes(group, extents[lane_axis], target), merged)
+
+
+def _choose_lanes(group: KernelGroup, extent: int, target: Target) -> int:
+    """Several registers full where the axis is long enough and the work is not heavy already."""
     widest = max([32, *(node.dtype.bits for node in group.nodes if node.dtype.is_float)])
-    lanes = target.vector_bits // widest
-    while lanes // 2 >= extents[lane_axis]:
-        lanes //= 2
+    one = target.vector_bits // widest
     work = sum(node.op.cost for node in group.nodes)
-    unroll = UNROLL if extents[lane_axis] >= 2 * UNROLL * lanes and work <= 40 else 1
-    return LoopSchedule(lane_axis, lanes, unroll, merged)
+    lanes = one * (REGISTERS if work <= 40 else 1)
+    while lanes > one and lanes > extent:
+        lanes //= 2
+    while lanes // 2 >= extent:
+        lanes //= 2
+    return lanes
 
 
 def _runs_on(access: Access, axis: int, following: int, axes: Sequence[Axis]) -> bool:

@@ -28,9 +28,13 @@ RADIX = 16
 each from an accumulator of its own, so that the rounding error of a sum grows with the logarithm
 of its length (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2)."""
 
-Body = Callable[[Sequence[int], "Value | None", Sequence[Value]], list[Value]]
-"""body(shifts, mask, carried): write one round for the vectors at these shifts along the lane
-axis, of which only the lanes in `mask` count; give back what is carried to the next round."""
+LEAST_REST = 8
+"""Lanes of the last vector along an axis, at least, if the others have as many: so that vector
+math for fewer is not written, too."""
+
+Body = Callable[["Value | None", Sequence[Value]], list[Value]]
+"""body(mask, carried): write one round for a vector of which only the lanes in `mask` count; give
+back what is carried to the next round."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class LoopWriter:
         """Nested loops around `body`, the last of them in vectors if it is the lane axis. What
         `folds` accumulate is carried round them."""
         if not loops:
-            return body([0], None, carried)
+            return body(None, carried)
         (number, extent), inner = loops[0], loops[1:]
         origin, task, stretch = index(0), self.task, self.stretch
         if stretch is not None and stretch.loop == number:
@@ -138,32 +142,29 @@ class LoopWriter:
         carried: Sequence[Value],
         folds: Folds | None,
     ) -> list[Value]:
-        """Rounds of several vectors, then of single ones, then the lanes that are left: from
-        `start` to `extent`, both counted from `origin`."""
-        schedule, function = self.nest.schedule, self.evaluator.function
-        lanes, values = schedule.lanes, list(carried)
-        for count in sorted({schedule.unroll, 1}, reverse=True):
-            step = count * lanes
-            length = (extent - start) // step * step
-            whole = partial(body, [lanes * i for i in range(count)], None)
-            first = function.add_index(origin, index(start))
-            if length == step:
-                with self._standing_at(number, first):
-                    values = whole(values)
-            elif length:
-                values = self._rounds(number, first, length, step, whole, values, folds)
-            start += length
-        if start < extent:
-            with self._standing_at(number, function.add_index(origin, index(start))):
-                values = body([0], first_lanes(extent - start, lanes), values)
+        """Rounds of a vector each, then one for the elements that are left: from `start` to
+        `extent`, both counted from `origin`."""
+        lanes, function, values = self.lanes, self.evaluator.function, list(carried)
+        length = (extent - start) // lanes * lanes
+        first = function.add_index(origin, index(start))
+        if length == lanes:
+            with self._standing_at(number, first):
+                values = body(None, values)
+        elif length:
+            values = self._rounds(number, first, length, lanes, partial(body, None), values, folds)
+        rest = extent - start - length
+        if rest:
+            while lanes > LEAST_REST and lanes // 2 >= rest:
+                lanes //= 2
+            here = function.add_index(first, index(length))
+            with self._standing_at(number, here), self.evaluator.vectors_of(lanes):
+                values = body(None if rest == lanes else first_lanes(rest, lanes), values)
         return values
 
     def _shared_vectors(self, task: Task, extent: int, body: Body) -> None:
-        """This task's rounds of several vectors; what is left is the last task's."""
-        schedule, function = self.nest.schedule, self.evaluator.function
-        step = schedule.unroll * schedule.lanes
-        whole = partial(body, [schedule.lanes * i for i in range(schedule.unroll)], None)
-        self._shared_rounds(task, extent // step, step, whole)
+        """This task's rounds of a vector each; what is left is the last task's."""
+        function, step = self.evaluator.function, self.lanes
+        self._shared_rounds(task, extent // step, step, partial(body, None))
         if extent % step:
             with function.when(task.share.is_last(function), "last"), self.evaluator.scope():
                 start = extent // step * step
@@ -224,45 +225,34 @@ class LoopWriter:
 
     # One point of the parallel axes
 
-    def _point(
-        self, shifts: Sequence[int], mask: Value | None, carried: Sequence[Value]
-    ) -> list[Value]:
+    def _point(self, mask: Value | None, carried: Sequence[Value]) -> list[Value]:
         for sweep in self.nest.sweeps:
-            folds = self._folds(sweep, shifts)
-            self._finish(sweep, folds, self._swept(sweep, folds, shifts, mask))
-        self._store(self.nest.stores, shifts, mask)
+            folds = self._folds(sweep)
+            self._finish(sweep, folds, self._swept(sweep, folds, mask))
+        self._store(self.nest.stores, mask)
         return list(carried)
 
-    def _store(self, nodes: Sequence[Node], shifts: Sequence[int], mask: Value | None) -> None:
-        places = [(node, self.nest.index(node, shift)) for node in nodes for shift in shifts]
+    def _store(self, nodes: Sequence[Node], mask: Value | None) -> None:
+        places = [(node, self.nest.index(node)) for node in nodes]
         values = [self.evaluator.value(node, at, mask) for node, at in places]
         for (node, at), value in zip(places, values, strict=True):
             self.evaluator.store(self.stored[node], at, value, mask)
 
-    def _folds(self, sweep: Sweep, shifts: Sequence[int]) -> Folds:
-        """The reductions of a sweep, for the vectors at `shifts` if lanes are parallel."""
-        # Where lanes run along a reduced axis, each unrolled vector has an accumulator of its own.
-        copies = self.nest.schedule.unroll if self.nest.lanes_reduce else 1
-        return Folds(
-            [
-                Fold(self.nest, self.evaluator, node, shift, copies)
-                for node in sweep.reductions
-                for shift in ([0] if self.nest.lanes_reduce else shifts)
-            ]
-        )
+    def _folds(self, sweep: Sweep) -> Folds:
+        """The reductions of a sweep."""
+        # The last vector along parallel lanes has accumulators for its own lanes only.
+        lanes = self.lanes if self.nest.lanes_reduce else self.evaluator.lanes
+        folds = [Fold(self.nest, self.evaluator, node, lanes) for node in sweep.reductions]
+        return Folds(folds, lanes)
 
-    def _swept(
-        self, sweep: Sweep, folds: Folds, shifts: Sequence[int], mask: Value | None
-    ) -> list[Value]:
+    def _swept(self, sweep: Sweep, folds: Folds, mask: Value | None) -> list[Value]:
         """One pass over the reduced axes, or a part of them; what has been accumulated."""
         kept = sweep.stores + sweep.caches
 
-        def body(
-            inner: Sequence[int], inner_mask: Value | None, carried: Sequence[Value]
-        ) -> list[Value]:
+        def body(inner_mask: Value | None, carried: Sequence[Value]) -> list[Value]:
             active = inner_mask if self.nest.lanes_reduce else mask
-            after = folds.stepped(carried, inner if self.nest.lanes_reduce else None, active)
-            self._store(kept, inner if self.nest.lanes_reduce else shifts, active)
+            after = folds.stepped(carried, active)
+            self._store(kept, active)
             return after
 
         if any(axis.extent == 0 for axis in self.nest.axes):

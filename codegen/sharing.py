@@ -106,13 +106,13 @@ def _tasks(units: int, nanoseconds: float, threads: int) -> int:
 
 
 def units_of(nest: LoopNest, number: int, rounds: int) -> int:
-    """Whole rounds of a loop; one along the lanes is of several vectors."""
-    return rounds // (step_of(nest, number))
+    """Whole rounds of a loop; one along the lanes is of a vector."""
+    return rounds // step_of(nest, number)
 
 
 def step_of(nest: LoopNest, number: int) -> int:
     schedule = nest.schedule
-    return schedule.lanes * schedule.unroll if number == schedule.lane_axis else 1
+    return schedule.lanes if number == schedule.lane_axis else 1
 
 
 def _blocks(nest: LoopNest, nanoseconds: float, threads: int) -> Sharing | None:
@@ -145,11 +145,10 @@ def nest_scratch_bytes(nest: LoopNest, sharing: Sharing | None) -> int:
 
 @dataclass(frozen=True)
 class Accumulator:
-    """A part of the state of a reduction, the `copy`-th of it that a sweep keeps."""
+    """A part of the state of a reduction."""
 
     node: Node
     part: int
-    copy: int
 
 
 class BlockLayout:
@@ -167,7 +166,6 @@ class BlockLayout:
         self.rest = extent - self.size * sharing.units
         self.blocks = sharing.units + (1 if self.rest else 0)
         lanes = nest.schedule.lanes
-        self.copies = nest.schedule.unroll if nest.lanes_reduce else 1
         self.width = lanes if nest.lanes_reduce else 1
         """Elements of an accumulator at one point."""
         self.strides: dict[int, int] = {}
@@ -187,5 +185,4 @@ class BlockLayout:
             for node in sweep.reductions:
                 assert node.op.monoid is not None
                 for part, dtype in enumerate(node.op.monoid.state(node.operands[0].dtype)):
-                    for copy in range(self.copies):
-                        yield Accumulator(node, part, copy), dtype
+                    yield Accumulator(node, part), dtype

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphc.codegen.values import Value
+from graphc.codegen.values import Value, index
 from graphc.codegen.vector_math.double_number import DoubleNumber, sum_ordered
 from graphc.codegen.vector_math.number import Number, polynomial
 from graphc.codegen.vector_math.revolutions import revolutions, split, times_pi
@@ -87,6 +87,9 @@ _CONSTANTS = {
 }
 
 _INVERSE_PI = 0.31830988618379067153776752674503
+
+_SLOW_LANES = 8
+"""Most lanes that the slow function computes at once."""
 
 
 def sin(b: VectorScalars, value: Value) -> Value:
@@ -200,12 +203,29 @@ def _slow_function(b: VectorScalars, name: str, like: Value) -> str:
         parameter = Value("%x", like.dtype, like.lanes)
         function = module.function(symbol, [parameter], f"internal fastcc {parameter.type}")
         # A builder like the caller's; naming its class here would import in a circle.
-        x = Number(type(b)(function), parameter)
-        wide = x.cast(float64)
-        slow = _slow_tangent(wide) if name == "tan" else _slow(wide, half=name == "cos")
-        result = slow.cast(like.dtype)
-        function.raw(f"ret {result.value.typed}")
+        result = _slow_by_parts(type(b)(function), name, parameter)
+        function.raw(f"ret {result.typed}")
     return symbol
+
+
+def _slow_by_parts(b: VectorScalars, name: str, x: Value) -> Value:
+    """The result of the slow function, a part of a long vector at a time: it is long code."""
+    if x.lanes <= _SLOW_LANES:
+        return _slow_result(name, Number(b, x)).value
+    function = b.function
+    room = function.stack_slots(x.dtype, x.lanes)
+    function.store(x, room)
+    with function.loop(index(0), index(x.lanes), _SLOW_LANES, (), "part") as loop:
+        place = function.offset(room, x.dtype, loop.counter)
+        part = Number(b, function.load(place, x.dtype, _SLOW_LANES))
+        function.store(_slow_result(name, part).value, place)
+    return function.load(room, x.dtype, x.lanes)
+
+
+def _slow_result(name: str, x: Number) -> Number:
+    wide = x.cast(float64)
+    slow = _slow_tangent(wide) if name == "tan" else _slow(wide, half=name == "cos")
+    return slow.cast(x.dtype)
 
 
 def _slow(x: Number, *, half: bool) -> Number:
