@@ -33,6 +33,7 @@ from graphc.ir.passes.plan_memory import MemoryPlan
 from graphc.ir.passes.prune_scans import prune_scans
 from graphc.ir.passes.scatter_updates import scatter_updates
 from graphc.ir.passes.simplify import simplify
+from graphc.ir.passes.sink_from_scans import sink_from_scans
 from graphc.ir.passes.stabilize import stabilize
 from graphc.ir.passes.take_while_sweeping import take_while_sweeping
 from graphc.ir.passes.widen import widen
@@ -48,6 +49,8 @@ PIPELINE: tuple[tuple[str, tuple[Pass, ...]], ...] = (
             outside_in(merge_scans),
             outside_in(prune_scans),
             inside(inline_regions),
+            inside(sink_from_scans),
+            outside_in(prune_scans),
             inside(stabilize),
             inside(widen),
             inside(simplify),
