@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from graphc.codegen.blocks import emit_phase, phases
+from graphc.codegen.clocks import Clocks
 from graphc.codegen.contraction import emit_contraction
 from graphc.codegen.emit import Function, Module
 from graphc.codegen.guards import IndexGuard, guard_graph
@@ -39,8 +41,14 @@ class Phase:
     tasks: int
 
 
-def emit_module(symbol: str, plan: StepPlan, guards: Sequence[IndexGuard], target: Target) -> str:
-    """The LLVM text of a whole step.
+def emit_module(
+    symbol: str,
+    plan: StepPlan,
+    guards: Sequence[IndexGuard],
+    target: Target,
+    clocks: Clocks | None = None,
+) -> str:
+    """The LLVM text of a whole step; with `clocks`, of one that measures its kernels.
 
     Defines `i32 @symbol(ptr buffers, ptr workspace)`. It returns 0; or k > 0 if guard k - 1 failed,
     guards run before anything is written; or the status with which a function that it calls failed.
@@ -48,10 +56,11 @@ def emit_module(symbol: str, plan: StepPlan, guards: Sequence[IndexGuard], targe
     """
     attributes = f'"prefer-vector-width"="{target.vector_bits}"'
     module = Module(attributes, converts_half=target.converts_half)
-    step = _StepWriter(module, symbol, plan, "i32")
+    step = _StepWriter(module, symbol, plan, "i32", clocks)
     for number, guard in enumerate(guards):
         _emit_guard(module, step, guard, number, target)
-    _emit_kernels(module, step, plan)
+    with clocks.whole(step.function) if clocks else nullcontext():
+        _emit_kernels(module, step, plan)
     step.function.finish()
     return module.text()
 
@@ -59,19 +68,21 @@ def emit_module(symbol: str, plan: StepPlan, guards: Sequence[IndexGuard], targe
 def _emit_kernels(module: Module, step: _StepWriter, plan: StepPlan) -> None:
     """Write the functions of a step's kernels, and the calls of them in order."""
     symbol, names = step.function.name, value_names(plan.graph)
-    callees = {inner.graph: _emit_nested(module, symbol, inner) for inner in plan.nested}
+    callees = {inner.graph: _emit_nested(module, step, inner) for inner in plan.nested}
     written: dict[Hashable, tuple[Phase, ...]] = {}
     for kernel in plan.kernels:
         if kernel.key not in written:
             name = f"{symbol}.{kernel.group.name}"
             written[kernel.key] = emit_kernel(module, name, kernel, plan.memory, names, callees)
-        step.run(kernel, written[kernel.key])
+        with step.measured(kernel):
+            step.run(kernel, written[kernel.key])
 
 
-def _emit_nested(module: Module, symbol: str, plan: StepPlan) -> Callee:
+def _emit_nested(module: Module, outer: _StepWriter, plan: StepPlan) -> Callee:
     """Write the step of a nested graph. It has no constants in memory: they are captured."""
+    symbol = outer.function.name
     name = f"{symbol}.{re.sub(r'[^A-Za-z0-9_]', '_', plan.graph.name)}.{len(module.functions)}"
-    step = _StepWriter(module, name, plan, _returning(plan.may_fail))
+    step = _StepWriter(module, name, plan, _returning(plan.may_fail), outer.clocks)
     _emit_kernels(module, step, plan)
     step.function.finish()
     return Callee(step.function, len(plan.graph.boundary) + len(plan.graph.outputs))
@@ -175,7 +186,15 @@ def _slots(kernel: KernelPlan, memory: MemoryPlan) -> list[Storage]:
 class _StepWriter:
     """Writes the function that loads addresses and calls the kernels."""
 
-    def __init__(self, module: Module, symbol: str, plan: StepPlan, attributes: str) -> None:
+    def __init__(
+        self,
+        module: Module,
+        symbol: str,
+        plan: StepPlan,
+        attributes: str,
+        clocks: Clocks | None,
+    ) -> None:
+        self.clocks = clocks
         self.buffers, self.workspace = Value("%buffers", POINTER), Value("%workspace", POINTER)
         self.function = module.function(symbol, [self.buffers, self.workspace], attributes)
         self.memory = memory = plan.memory
@@ -194,6 +213,10 @@ class _StepWriter:
         number = self._first[slot.place] + slot.position
         place = self.function.offset(self.buffers, POINTER, index(number))
         return self.function.load(place, POINTER)
+
+    def measured(self, kernel: KernelPlan) -> AbstractContextManager[None]:
+        """Around the calls of a kernel: clocks, if this step is profiled."""
+        return self.clocks.around(self.function, kernel) if self.clocks else nullcontext()
 
     def run(self, kernel: KernelPlan, phases: Sequence[Phase]) -> None:
         """Write the calls of a kernel's functions."""

@@ -196,7 +196,7 @@ def _manifest(
         workspace_bytes=memory.workspace_bytes,
         work_nanoseconds=round(sum(kernel.nanoseconds for kernel in plan.kernels)),
         threads=plan.threads,
-        kernels=tuple(_source_map(kernel) for kernel in plan.kernels),
+        kernels=tuple(source_map(kernel) for kernel in plan.kernels),
         externals=tuple(function.name for function in _externals(memory)),
     )
 
@@ -205,11 +205,12 @@ def _argument(name: str, node: Node) -> Argument:
     return Argument(name, node.dtype.name, node.shape)
 
 
-def _source_map(kernel: KernelPlan) -> dict[str, Any]:
+def source_map(kernel: KernelPlan) -> dict[str, Any]:
+    """The record of a kernel in a manifest: its name and shape, and what of the program it is."""
     nodes = kernel.group.nodes
     return {
         "name": kernel.group.name,
         "shape": kernel.group.shape,
-        "values": [node.name for node in nodes if node.name],
+        "values": list(dict.fromkeys(node.name for node in nodes if node.name)),
         "lines": list(dict.fromkeys(str(node.loc) for node in nodes if node.loc is not None)),
     }

@@ -16,6 +16,7 @@ from graphc.building import Program, build_program
 from graphc.caching import Cached, Slot
 from graphc.ir.location import provenance
 from graphc.public import at_user_line
+from graphc.runtime.buffers import copies
 from graphc.runtime.errors import ArtifactError
 from graphc.runtime.executable import Executable
 from graphc.source import caller
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from graphc.codegen.pipeline import Compilation
     from graphc.finite import Watch
     from graphc.ir.cost import CostTable
+    from graphc.runtime.profile import Profile
 
 
 class Step(Executable):
@@ -86,6 +88,24 @@ class Step(Executable):
                 help="compile it without",
             )
         super().save(folder)
+
+    def profile(
+        self, *inputs: Any, runs: int | None = None, update: bool = False, **named: Any
+    ) -> Profile:
+        """Where the time of a call goes, kernel by kernel, and how near each is to what this
+        machine can do; prints as a table.
+
+        The inputs are those of a call; without any they are random. The same kernels are compiled
+        once more, with a clock around each, and called `runs` times, or for a third of a second.
+        They work on a copy of the parameters, unless they shall `update` the parameters themselves.
+        The step itself has no clocks, before or after.
+
+        Raises what a call with these inputs raises.
+        """
+        from graphc.profiling import profile
+
+        params = self.params if update else copies(self.snapshot())
+        return profile(self.compilation, params, (inputs, named), runs)
 
     def memory(self) -> str:
         """Where each buffer lies, and while which kernels run it is needed."""

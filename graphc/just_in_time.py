@@ -36,6 +36,7 @@ from graphc.trees import Static, Tree, flatten
 
 if TYPE_CHECKING:
     from graphc.compilation import Step
+    from graphc.runtime.profile import Profile
 
 _log = logging.getLogger("graphc.jit")
 
@@ -99,10 +100,20 @@ class Jitted:
 
     def trace(self, *args: Any, **kwargs: Any) -> Step:
         """The step that a call with these arguments runs, for `.ir()`, `.cost()`, ..."""
-        traced, _ = self._find(*self._flatten(args, kwargs))
+        return self._step(args, kwargs)[0]
+
+    def profile(self, *args: Any, **kwargs: Any) -> Profile:
+        """Where the time of a call with these arguments goes: `Step.profile` of its step."""
+        step, inputs = self._step(args, kwargs)
+        return step.profile(*inputs)
+
+    def _step(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Step, list[Any]]:
+        """The step of a call, and what the call gives it."""
+        traced, leaves = self._find(*self._flatten(args, kwargs))
         if traced.step is None:
             raise BoundaryError(f"{self.name} returns nothing: there is no step")
-        return traced.step
+        taken = leaves if traced.used is None else traced.used(leaves)
+        return traced.step, [contiguous(leaf) for leaf in taken]
 
     def cache_info(self) -> CacheInfo:
         """How often the function was traced, and how many programs are kept."""
@@ -212,7 +223,8 @@ def jit(
 
     `explain` logs (to the logger `graphc.jit`) why a call needs a trace; `threads` is that of
     `gc.compile`. The result has
-    `trace(*args)`, which gives the compiled `Step`, `cache_info()` and `cache_clear()`.
+    `trace(*args)`, which gives the compiled `Step`, `profile(*args)`, `cache_info()` and
+    `cache_clear()`.
 
     Raises `BoundaryError` for arguments that are no arrays and results that are no tensors.
 

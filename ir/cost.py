@@ -1,8 +1,8 @@
 """What a graph costs as it is declared: arithmetic and bytes, for each op and in all.
 
-Owns `Cost`, `cost_of` and how they print. Imports `ir.graph`, `ir.op` and `ir.nested`. Invariant: a
-count is read off records and types alone; nothing depends on a machine or on what fusion makes of
-the graph.
+Owns `Cost`, `cost_of`, `costs_of_node` and how they print. Imports `ir.graph`, `ir.op` and
+`ir.nested`. Invariant: a count is read off records and types alone; nothing depends on a machine or
+on what fusion makes of the graph.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ def cost_of(roots: Iterable[Node]) -> CostTable:
     """
     found: dict[str, Cost] = {}
     for node in topological(roots):
-        for cost in _costs(node):
+        for cost in costs_of_node(node):
             found[cost.op] = found.get(cost.op, Cost(cost.op)) + cost
     ordered = sorted(found.values(), key=lambda cost: -cost.multiply_adds - cost.operations)
     return CostTable(tuple(ordered))
 
 
-def _costs(node: Node) -> list[Cost]:
+def costs_of_node(node: Node) -> list[Cost]:
     """The cost of a node: its own, or for each op of the bodies that it runs."""
     inner = nested_graphs(node.attrs).values()
     if not inner:

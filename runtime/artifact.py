@@ -41,6 +41,10 @@ POOL_SYMBOL = "graphc.parallel"
 """The thread pool's function, which kernels objects may call. No step has its name: those of steps
 are C identifiers."""
 
+PROFILE_SYMBOL = "graphc.profile"
+"""A table of i64 in profiled code: the clock at the beginning and the end of the last call, then
+for each kernel how often it ran and the ticks that this took."""
+
 DTYPES = {"bool": "bool", "bf16": "bfloat16"} | {
     f"{kind[0]}{bits}": f"{kind}{bits}"
     for kind in ("int", "uint", "float")

@@ -8,6 +8,7 @@ that shares it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -83,3 +84,8 @@ class ParameterStorage:
 
     def __repr__(self) -> str:
         return f"ParameterStorage({self._array!r})"
+
+
+def copies(values: Mapping[str, NDArray[Any]]) -> dict[str, ParameterStorage]:
+    """A storage for each of these values, which are copied."""
+    return {name: ParameterStorage(array) for name, array in values.items()}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from graphc.runtime.callback import External, guarded
 from graphc.runtime.control import make_builtin, make_control
 from graphc.runtime.errors import ArtifactError, StorageError
 from graphc.runtime.loader import LoadedCode
+
+if TYPE_CHECKING:
+    from graphc.runtime.profile import Profile
 
 
 class Executable:
@@ -47,13 +51,14 @@ class Executable:
         params: Mapping[str, ParameterStorage],
         constants: Sequence[NDArray[Any]] = (),
         externals: Sequence[External] = (),
+        imported: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         """Load the code and bind it to its state.
 
         `params` has a storage for each of the manifest's params (others are ignored) and
         `constants` an array for each of its constants; `externals` are kept for the addresses that
-        are among them. Raises `StorageError` where one does not
-        fit and `ArtifactError` where the code is not for this machine.
+        are among them, and `imported` are those that the code knows by name. Raises `StorageError`
+        where one does not fit and `ArtifactError` where the code is not for this machine.
         """
         manifest = artifact.manifest
         if len(externals) != len(manifest.externals):
@@ -70,7 +75,7 @@ class Executable:
         binder = Binder(manifest, state, self.constants)
         control = make_control(
             manifest,
-            LoadedCode(artifact),
+            LoadedCode(artifact, imported),
             [*state, *self.constants],
             binder.normalise,
             binder.fail,
@@ -104,6 +109,16 @@ class Executable:
         """Copies of all params, taken between two calls of this executable."""
         with self._lock:
             return {name: storage.value.copy() for name, storage in self.params.items()}
+
+    def profile(self, *inputs: Any, runs: int | None = None, **named: Any) -> Profile:
+        """Where the time goes, kernel by kernel: of a step in the process that compiled it.
+
+        Raises `ArtifactError`: code that was loaded has no clocks in it, and nothing to compile.
+        """
+        raise ArtifactError(
+            f"{self.name} was loaded, and code is compiled again to be profiled",
+            help="profile the step that gc.compile returned, before it is saved",
+        )
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write the code and the present state to a folder, to be loaded with `load`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from graphc.runtime.artifact import (
@@ -85,8 +86,11 @@ class LoadedCode:
 
     __slots__ = ()
 
-    def __init__(self, artifact: Artifact) -> None:
-        """Raises `ArtifactError` for another machine or Python, or an object that is damaged."""
+    def __init__(self, artifact: Artifact, imported: Mapping[str, int] = MappingProxyType({})):
+        """`imported` are the addresses of what the kernels object refers to beside the pool.
+
+        Raises `ArtifactError` for another machine or Python, or an object that is damaged.
+        """
         manifest = artifact.manifest
         check_target(manifest.target)
         check_python(manifest.python)
@@ -94,7 +98,7 @@ class LoadedCode:
         machine = llvm.Target.from_triple(manifest.target.triple).create_target_machine()
         linked = _linked[id(self)] = _Linked(llvm.create_lljit_compiler(machine, use_jit_link=True))
         pool = {POOL_SYMBOL: pool_address()} if manifest.threads > 1 else {}
-        linked.link("kernels", artifact.kernels, manifest.symbol, pool)
+        linked.link("kernels", artifact.kernels, manifest.symbol, {**pool, **imported})
         linked.link("entry", artifact.entry, ENTRY_SYMBOL, {})
 
     @property

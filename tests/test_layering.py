@@ -35,7 +35,7 @@ MAY_IMPORT = {
 """What each room may import beside the standard library. graphc/ loads matplotlib on demand, and
 graphc/bench/ the frameworks that it measures."""
 
-MEASURES_THE_MACHINE = "graphc/bench/limits.py"
+MEASURES_THE_MACHINE = "graphc/limits.py"
 """The one module of graphc/ that loads native code of its own making."""
 
 READS_NETWORKX = "ir/dot.py"

@@ -15,10 +15,10 @@ import numpy as np
 
 from graphc.bench import frameworks
 from graphc.bench.case import Arrays, Case, Data, Program, Work
-from graphc.bench.limits import Limit, limits
 from graphc.bench.result import Outcome, Result
 from graphc.bench.target import OWN, Speedup
 from graphc.bench.timing import Clock, Effort, Times, in_turns
+from graphc.limits import Limit, limits
 
 ONE_THREAD = "graphc, one thread"
 

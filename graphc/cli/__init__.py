@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_dump(commands)
     _add_explain(commands)
     _add_ops(commands)
+    _add_profile(commands)
     return parser
 
 
@@ -149,3 +150,17 @@ def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     ops.add_argument("name", nargs="?", help="one operation, with its attributes and an example")
     ops.add_argument("--json", action="store_true", help="write it as JSON")
+
+
+def _add_profile(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    profile = commands.add_parser(
+        "profile",
+        help="show where the time of a step goes",
+        description="Compile a program with a clock around each kernel, call it on random inputs, "
+        "and show each kernel's time beside what this machine can do.",
+    )
+    profile.add_argument("program", metavar="FILE.py[:NAME] | FILE.gir | demo", help="as for dump")
+    profile.add_argument("--constants", metavar="FILE.npz", help="arrays of a .gir file")
+    profile.add_argument("--runs", type=int, help="calls (default: for a third of a second)")
+    profile.add_argument("--threads", type=int, help="threads (default: as for gc.compile)")
+    profile.add_argument("--json", action="store_true", help="write it as JSON")

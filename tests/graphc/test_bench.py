@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc.bench import limits, measure, plot, report, run
+from graphc import limits
+from graphc.bench import measure, plot, report, run
 from graphc.bench.frameworks import FRAMEWORKS, environment
 from graphc.bench.result import Outcome, Result
 from graphc.bench.target import (

@@ -15,6 +15,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
+from numpy.typing import NDArray
 
 from graphc.codegen.backend import compile_text, target_machine
 from graphc.codegen.emit import Function, Module
@@ -39,16 +40,31 @@ class Limit:
     amount: float
 
 
-def limits(kind: str, threads: int) -> list[Limit]:
-    """What measures a kind of `Work`; the fastest of them is the limit."""
+Arrays = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Two arrays for each thread, as memory is measured on."""
+
+
+def memory_arrays(threads: int, size: int) -> Arrays:
+    """Arrays of so many bytes, filled."""
+
+    def filled() -> NDArray[np.float32]:
+        array = aligned_empty((size // float32.bytes,), np.float32)
+        array[:] = 1
+        return array
+
+    return [(filled(), filled()) for _ in range(threads)]
+
+
+def limits(kind: str, threads: int, arrays: Arrays | None = None) -> list[Limit]:
+    """What measures a kind of `Work`, on these arrays if it is memory; the fastest is the limit."""
     if kind == "peak":
         return [_peak(float32, threads)]
     if kind == "peak of f64":
         return [_peak(float64, threads)]
-    reading = _memory(_emit_read, 1, threads)
+    arrays = arrays or memory_arrays(threads, MEMORY_BYTES)
     if kind == "read bandwidth":
-        return [reading]
-    return [_memory(_emit_copy, 2, threads), _memory(_emit_update, 2, threads)]
+        return [_memory(_emit_read, 1, arrays)]
+    return [_memory(_emit_copy, 2, arrays), _memory(_emit_update, 2, arrays)]
 
 
 def _peak(dtype: DType, threads: int) -> Limit:
@@ -61,16 +77,11 @@ def _peak(dtype: DType, threads: int) -> Limit:
     return Limit(_together(calls), 2.0 * lanes * CHAINS * ROUNDS * threads)
 
 
-def _memory(emit: _Emit, passes: int, threads: int) -> Limit:
+def _memory(emit: _Emit, passes: int, arrays: Arrays) -> Limit:
     """A kernel over arrays of which it moves all bytes, `passes` times."""
     run = _loaded(emit)
-    size = MEMORY_BYTES // float32.bytes
-    calls = []
-    for _ in range(threads):
-        source, target = (aligned_empty((size,), np.float32) for _ in range(2))
-        source[:], target[:] = 1, 1
-        calls.append(_bound(run, source, target, size))
-    return Limit(_together(calls), float(passes * MEMORY_BYTES * threads))
+    calls = [_bound(run, source, target, source.size) for source, target in arrays]
+    return Limit(_together(calls), float(passes * sum(source.nbytes for source, _ in arrays)))
 
 
 def _bound(run: Any, source: Any, target: Any, size: int) -> Callable[[], object]:
