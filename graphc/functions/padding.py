@@ -95,7 +95,7 @@ def _constant(node: Node, widths: np.ndarray[Any, Any], values: np.ndarray[Any, 
 def _number(value: Any, node: Node) -> float | int:
     """A Python number of the kind of the tensor's dtype."""
     if node.dtype is bool_:
-        return bool(value)
+        return int(bool(value))
     return float(value) if node.dtype.is_float or not np.isfinite(value) else int(value)
 
 

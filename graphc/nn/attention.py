@@ -1,7 +1,8 @@
 """Attention: each query takes a mean of values, weighted by how well their keys fit it.
 
 Owns `scaled_dot_product_attention` and `MultiHeadAttention`. Invariant: what is masked has no
-weight and no derivative, and a query that may see nothing takes zero.
+weight and no derivative, and a query that may see nothing takes zero. Long rows are the matter of
+`attention_in_blocks`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from graphc.functions.softmax import softmax
 from graphc.functions.triangles import tri
 from graphc.ir.diagnostics import AttributeValueError, DTypeError, ShapeError
 from graphc.ir.types import bool_
+from graphc.nn.attention_in_blocks import BLOCK, attention_in_blocks
 from graphc.nn.layers import Dense, Initializer, Weighted
 from graphc.promotion import as_tensor
 from graphc.public import at_user_line
@@ -25,6 +27,10 @@ from graphc.tensor import Tensor
 
 if TYPE_CHECKING:
     from graphc.tensor import TensorLike
+
+CACHED_SCORES = 2 << 20
+"""Bytes of scores up to which attention is three ops one after the other: the caches hold them,
+with their exponentials and adjoints. Beyond, blocks are faster though they compute scores twice."""
 
 
 @at_user_line
@@ -44,6 +50,10 @@ def scaled_dot_product_attention(
     not hold, a query does not see a key; with `causal` query i sees keys 0 to i alone. Raises
     `DTypeError` for a mask that is not of bools.
 
+    Scores of more than 2 MiB are never stored: they are computed in blocks of queries and keys, for
+    the derivative a second time, and with `causal` the blocks that no query sees are left out. So
+    memory grows with the number of queries and not with its square.
+
     Vaswani et al., "Attention is all you need" (2017), section 3.2.1.
 
     >>> import graphc as gc
@@ -58,21 +68,39 @@ def scaled_dot_product_attention(
             rows.node,
             columns.node,
         )
-    factor = 1 / math.sqrt(max(rows.shape[-1], 1)) if scale is None else scale
-    scores = matmul(rows * factor, columns.mT)
-    seen = _seen(mask, scores, causal)
-    return matmul(softmax(scores, -1, where=seen), value)
-
-
-def _seen(mask: TensorLike | None, scores: Tensor, causal: bool) -> Tensor | None:
     given = None if mask is None else as_tensor(mask)
     if given is not None and given.dtype is not bool_:
         raise refused(DTypeError("attention takes a mask of bools", operand=0), given.node)
-    if not causal:
-        return given
+    factor = 1 / math.sqrt(max(rows.shape[-1], 1)) if scale is None else scale
+    scores = matmul(rows * factor, columns.mT)
+    seen = given
+    if causal:
+        queries, keys = scores.shape[-2:]
+        past = tri(queries, keys, dtype=bool_)
+        seen = past if given is None else past & given
+    whole = matmul(softmax(scores, -1, where=seen), value)
+    if not _outgrows_cache(scores):
+        return whole
+    rank, dtype = whole.ndim, whole.dtype
+    return attention_in_blocks(
+        _with_rank(rows, rank).astype(dtype),
+        _with_rank(columns, rank).astype(dtype),
+        _with_rank(as_tensor(value), rank).astype(dtype),
+        None if given is None else _with_rank(given, rank),
+        causal=causal,
+        scale=factor,
+    )
+
+
+def _outgrows_cache(scores: Tensor) -> bool:
+    """Whether the scores are many, and more than one block for a query's matrix."""
     queries, keys = scores.shape[-2:]
-    past = tri(queries, keys, dtype=bool_)
-    return past if given is None else past & given
+    is_quadratic = queries > BLOCK[0] and queries * keys > math.prod(BLOCK)
+    return is_quadratic and scores.size * scores.dtype.bytes > CACHED_SCORES
+
+
+def _with_rank(x: Tensor, rank: int) -> Tensor:
+    return x.reshape((1,) * (rank - x.ndim) + x.shape)
 
 
 class MultiHeadAttention(Weighted):

@@ -284,6 +284,13 @@ def test_names_of_the_package() -> None:
         getattr(gc, "sofmax")  # noqa: B009  mypy would know that there is none
 
 
+def test_a_pad_of_bools_reads_back_as_it_was_printed(value: Any) -> None:
+    padded = gc.pad(gc.const(np.array([False, True])), 1, constant_values=True)
+    graph = gc.build_graph([], padded)
+    assert parse_graph(print_graph(graph)) == graph
+    assert value(padded).tolist() == [True, False, True, True]
+
+
 def test_a_pad_with_a_numpy_number_reads_back_as_it_was_printed() -> None:
     x = gc.input("x", (3,))
     graph = gc.build_graph([x], gc.pad(x, 1, constant_values=np.float64(0.5)))
