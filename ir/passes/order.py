@@ -2,15 +2,15 @@
 
 Owns `order_kernels`. A kernel that makes a parameter's new value must run after every kernel that
 reads the old one; then it writes straight into the parameter. Where that cannot be (two
-parameters that swap values), the new value is kept aside and copied at the end. Imports `ir`
-only. Invariant: in a fused graph every update may be written where the parameter lies.
+parameters that swap values), the new value is kept aside and copied at the end. What is left open
+is decided by the memory that values need. Imports `ir` only. Invariant: in a fused graph every update may be written where the parameter lies.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from graphc.ir.access import compose
 from graphc.ir.domain import kernel_shape, same_place
@@ -18,6 +18,7 @@ from graphc.ir.graph import Graph, KernelGroup, Node, Update, with_operands
 from graphc.ir.op import Family
 from graphc.ir.ops import OPS
 from graphc.ir.passes.grouping import Grouping, Kernel
+from graphc.ir.passes.kept_values import Growth, KeptValues
 
 
 def order_kernels(graph: Graph, grouping: Grouping) -> Graph:
@@ -45,8 +46,28 @@ def order_kernels(graph: Graph, grouping: Grouping) -> Graph:
 
 
 def _order(graph: Graph, grouping: Grouping) -> tuple[list[Kernel], set[Update]]:
-    """Kernels sorted so that readers of a parameter precede its writer, as near as possible to
-    the order they have; and the updates for which that is not possible."""
+    """Kernels sorted so that readers of a parameter precede its writer, and the updates for which
+    that is not possible. Of two orders the one that keeps less in memory: as near as possible to
+    the order they have, or with kernels first that free at least as much as they make."""
+    rules = _constraints(graph, grouping)
+    values = KeptValues.of(graph, grouping)
+    lines = (_Line(grouping.kernels, values), _Line(grouping.kernels, None))
+    found = [_sorted(line, rules) for line in lines]
+    return min(found, key=lambda each: (len(each[1]), values.peak(each[0])))
+
+
+@dataclass(frozen=True)
+class _Constraints:
+    """For each kernel the kernels it waits for: those whose results it reads, and those that read
+    a parameter which it writes, with the updates that are kept aside if it does not wait.
+    `kept_aside` are the updates that are in any case."""
+
+    waits_for: dict[Kernel, set[Kernel]]
+    holding: dict[Kernel, dict[Kernel, list[Update]]]
+    kept_aside: set[Update]
+
+
+def _constraints(graph: Graph, grouping: Grouping) -> _Constraints:
     readers: dict[Node, dict[Kernel, None]] = {param: {} for param in graph.params}
     waits_for: dict[Kernel, set[Kernel]] = {kernel: set() for kernel in grouping.kernels}
     for node, kernel in grouping.home.items():
@@ -64,39 +85,64 @@ def _order(graph: Graph, grouping: Grouping) -> tuple[list[Kernel], set[Update]]
                 holding[writer].setdefault(reader, []).append(update)
             elif not _reads_where_it_writes(grouping, writer, update):
                 kept_aside.add(update)
-    return list(_sorted(grouping.kernels, waits_for, holding, kept_aside)), kept_aside
+    return _Constraints(waits_for, holding, kept_aside)
 
 
-def _sorted(
-    kernels: Iterable[Kernel],
-    waits_for: dict[Kernel, set[Kernel]],
-    holding: dict[Kernel, dict[Kernel, list[Update]]],
-    kept_aside: set[Update],
-) -> Iterable[Kernel]:
+class _Line:
+    """Kernels that are ready, in their order; if `values` are given, first those that leave less
+    of them, then those that leave as much."""
+
+    def __init__(self, kernels: Iterable[Kernel], values: KeptValues | None) -> None:
+        self._by_order = {kernel.order: kernel for kernel in kernels}
+        self._growth = Growth(values) if values else None
+        self._ready: list[tuple[int, int]] = []
+        self._held: list[tuple[int, int]] = []
+        self._in_line: dict[Kernel, bool] = {}
+        self._done: set[Kernel] = set()
+
+    def push(self, kernel: Kernel, held: bool) -> None:
+        """Let a kernel stand in line; one that is `held` goes when no other is there."""
+        if kernel in self._done:
+            return
+        self._in_line[kernel] = held
+        sign = self._growth.sign(kernel) if self._growth else 0
+        heapq.heappush(self._held if held else self._ready, (sign, kernel.order))
+
+    def __iter__(self) -> Iterator[Kernel]:
+        """Each kernel once; more may be pushed meanwhile."""
+        while self._ready or self._held:
+            kernel = self._by_order[heapq.heappop(self._ready or self._held)[1]]
+            if kernel in self._done:
+                continue
+            self._done.add(kernel)
+            for other in self._growth.ran(kernel) if self._growth else ():
+                if other in self._in_line:
+                    self.push(other, self._in_line[other])
+            yield kernel
+
+
+def _sorted(line: _Line, rules: _Constraints) -> tuple[list[Kernel], set[Update]]:
     """Kahn's algorithm with two kinds of edges; when only the second kind is left in the way,
     the first writer in line is let through and its updates are kept aside."""
+    waits_for = {kernel: set(others) for kernel, others in rules.waits_for.items()}
+    holding = {kernel: dict(others) for kernel, others in rules.holding.items()}
+    kept_aside = set(rules.kept_aside)
     followers: dict[Kernel, list[Kernel]] = {kernel: [] for kernel in waits_for}
     for kernel in waits_for:
         for earlier in waits_for[kernel] | holding[kernel].keys():
             followers[earlier].append(kernel)
-    ready = [k.order for k in kernels if not waits_for[k] and not holding[k]]
-    held = [k.order for k in kernels if not waits_for[k] and holding[k]]
-    by_order = {kernel.order: kernel for kernel in kernels}
-    done: set[Kernel] = set()
-    heapq.heapify(ready)
-    heapq.heapify(held)
-    while ready or held:
-        kernel = by_order[heapq.heappop(ready or held)]
-        if kernel in done:
-            continue
-        done.add(kernel)
+        if not waits_for[kernel]:
+            line.push(kernel, held=bool(holding[kernel]))
+    order = []
+    for kernel in line:
         kept_aside.update(u for updates in holding[kernel].values() for u in updates)
-        yield kernel
+        order.append(kernel)
         for follower in followers[kernel]:
             waits_for[follower].discard(kernel)
             holding[follower].pop(kernel, None)
-            if not waits_for[follower] and follower not in done:
-                heapq.heappush(held if holding[follower] else ready, follower.order)
+            if not waits_for[follower]:
+                line.push(follower, held=bool(holding[follower]))
+    return order, kept_aside
 
 
 def _reads_where_it_writes(grouping: Grouping, kernel: Kernel, update: Update) -> bool:
