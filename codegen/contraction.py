@@ -30,7 +30,7 @@ from graphc.codegen.sharing import Share
 from graphc.codegen.tiling import ContractionSchedule, SharedAxis
 from graphc.codegen.values import Value, constant, index
 from graphc.ir.graph import Node
-from graphc.ir.passes.plan_memory import aligned
+from graphc.ir.passes.pack_blocks import aligned
 from graphc.ir.types import int8
 
 

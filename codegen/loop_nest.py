@@ -20,7 +20,7 @@ from graphc.ir.domain import Domain
 from graphc.ir.graph import KernelGroup, Node
 from graphc.ir.op import AccessMap, Affine, Family, Indirect
 from graphc.ir.passes.inline import is_stored_source
-from graphc.ir.passes.plan_memory import aligned
+from graphc.ir.passes.pack_blocks import aligned
 from graphc.ir.types import row_major_strides
 
 CACHED_COST = 8

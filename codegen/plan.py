@@ -24,7 +24,9 @@ from graphc.ir.graph import Graph, KernelGroup, Node
 from graphc.ir.nested import all_graphs, nested_graphs
 from graphc.ir.op import Family
 from graphc.ir.passes.inline import is_stored_source, is_view
-from graphc.ir.passes.plan_memory import MemoryPlan, plan_memory, stored_nodes
+from graphc.ir.passes.lifetimes import stored_nodes
+from graphc.ir.passes.plan_memory import MemoryPlan, plan_memory
+from graphc.ir.passes.reuse import Reuse, choose_reuse
 from graphc.ir.types import row_major_strides
 
 
@@ -81,9 +83,10 @@ def plan_step(graph: Graph, target: Target, threads: int = 1) -> StepPlan:
     threads."""
     plans: dict[int, StepPlan] = {}
     for current in all_graphs(graph):
-        kernels = tuple(_plan_kernels(current, target, threads, plans))
+        reused = choose_reuse(current)
+        kernels = tuple(_plan_kernels(current, reused, target, threads, plans))
         scratch = {kernel.group.name: kernel.scratch_bytes for kernel in kernels}
-        memory = plan_memory(current, scratch)
+        memory = plan_memory(current, scratch, reused)
         inner = {
             id(g): plans[id(g)] for n in current.nodes for g in nested_graphs(n.attrs).values()
         }
@@ -92,10 +95,14 @@ def plan_step(graph: Graph, target: Target, threads: int = 1) -> StepPlan:
 
 
 def _plan_kernels(
-    graph: Graph, target: Target, threads: int, nested: Mapping[int, StepPlan]
+    graph: Graph,
+    reused: Reuse,
+    target: Target,
+    threads: int,
+    nested: Mapping[int, StepPlan],
 ) -> Iterator[KernelPlan]:
     """Choose loops and schedule of every kernel of a fused graph, in order."""
-    places = _places(graph)
+    places = _places(graph, reused)
     first: dict[Hashable, KernelPlan] = {}
     for group, stored in stored_nodes(graph).items():
         reads, writes = _reads(group), tuple(stored)
@@ -160,12 +167,14 @@ def _is_in_memory(node: Node) -> bool:
     return node.op.family is not Family.SOURCE or is_stored_source(node)
 
 
-def _places(graph: Graph) -> dict[Node, Node]:
-    """For each node the one whose memory it has: a view its base's, an update its parameter's."""
+def _places(graph: Graph, reused: Reuse) -> dict[Node, Node]:
+    """For each node the one whose memory it has: a view its base's, an update its parameter's, and
+    a value that of the other that it is written over."""
     updated = {update.value: update.param for update in graph.updates}
     places: dict[Node, Node] = {}
     for node in graph.nodes:
-        places[node] = places[node.operands[0]] if is_view(node) else updated.get(node, node)
+        other = node.operands[0] if is_view(node) else reused.get(node)
+        places[node] = updated.get(node, node) if other is None else places[other]
     return places
 
 

@@ -18,7 +18,7 @@ from graphc.codegen.routine_values import Array
 from graphc.codegen.values import Value, index
 from graphc.ir.graph import Graph, Node
 from graphc.ir.op import Family, item_index
-from graphc.ir.passes.plan_memory import aligned
+from graphc.ir.passes.pack_blocks import aligned
 from graphc.ir.types import TensorType, int8, row_major_strides
 
 

@@ -17,7 +17,7 @@ from graphc.codegen.operand import Contraction
 from graphc.codegen.tiling import ENOUGH_UNITS, ContractionSchedule, shared_units
 from graphc.codegen.values import Value, index
 from graphc.ir.graph import Node
-from graphc.ir.passes.plan_memory import aligned
+from graphc.ir.passes.pack_blocks import aligned
 from graphc.ir.types import DType
 
 SHARED_NANOSECONDS = 20_000

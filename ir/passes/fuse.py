@@ -16,6 +16,7 @@ The fusion rules are few, so that a reader can predict them:
    (`inline`).
 7. A routine, and an op with sub-graphs, is a kernel of its own.
 8. A kernel that updates a parameter runs after those that read it, and writes in place (`order`).
+9. Beside that, kernels that free memory run first, where less memory is needed so (`order`).
 
 Owns `fuse`. Imports `ir` only. Invariant: every node that is neither a source nor a view is in
 exactly one kernel.

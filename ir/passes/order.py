@@ -2,8 +2,9 @@
 
 Owns `order_kernels`. A kernel that makes a parameter's new value must run after every kernel that
 reads the old one; then it writes straight into the parameter. Where that cannot be (two
-parameters that swap values), the new value is kept aside and copied at the end. What is left open
-is decided by the memory that values need. Imports `ir` only. Invariant: in a fused graph every update may be written where the parameter lies.
+parameters that swap values), the new value is kept aside and copied at the end. What that leaves
+open is decided by the memory that values need. Imports `ir` only. Invariant: in a fused graph every
+update may be written where the parameter lies.
 """
 
 from __future__ import annotations

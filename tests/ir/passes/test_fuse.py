@@ -12,7 +12,8 @@ from graphc.ir.graph import Graph, Node, Update
 from graphc.ir.passes.differentiate import adjoints
 from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.grouping import MAX_NODES
-from graphc.ir.passes.plan_memory import plan_memory, stored_nodes
+from graphc.ir.passes.lifetimes import stored_nodes
+from graphc.ir.passes.plan_memory import plan_memory
 from graphc.ir.types import DType, TensorType, float32, int32
 from graphc.ir.verifier import verify
 
@@ -193,7 +194,7 @@ def test_memory_is_shared_by_values_whose_lifetimes_do_not_meet() -> None:
     y = x
     for _ in range(10):
         y = ops.tanh(ops.matmul(y, y))
-    plan = plan_memory(fused(y, inputs=(x,)), {})
+    plan = plan_memory(fused(y, inputs=(x,)), {}, {})
     assert plan.workspace_bytes == 2 * 64 * 64 * 4
 
 
@@ -205,7 +206,7 @@ def test_no_two_values_overlap_while_both_are_needed() -> None:
         if i % 3 == 0:
             outputs.append(ops.sum(y, axes=(0,)))
     graph = fused(*outputs, y, inputs=(x,))
-    plan = plan_memory(graph, {})
+    plan = plan_memory(graph, {}, {})
     last: dict[Node, int] = {}
     for number, kernel in enumerate(graph.kernels):
         for node in kernel.nodes:
@@ -227,6 +228,6 @@ def test_a_general_reshape_shares_memory_with_what_it_reshapes() -> None:
     e = ops.exp(x)
     turned = ops.reshape(e, shape=(8, 3))
     graph = fused(ops.neg(turned), ops.sum(e, axes=(0,)), inputs=(x,))
-    plan = plan_memory(graph, {})
+    plan = plan_memory(graph, {}, {})
     (view,) = [node for node in graph.nodes if node.op.name == "reshape"]
     assert plan.storage[view] == plan.storage[view.operands[0]]
