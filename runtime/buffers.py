@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,12 @@ from graphc.runtime.errors import StorageError
 
 ALIGNMENT = 64
 """Bytes: one cache line, and the widest vector register."""
+
+PAGE, STAGGER = 4096, 9 * ALIGNMENT
+"""Bytes of a page of memory, and by how much further into one the next large array starts: 64 such
+steps come to 64 places."""
+
+_storages = count()
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike, align: int = ALIGNMENT) -> NDArray[Any]:
@@ -37,6 +44,23 @@ def aligned_copy(values: ArrayLike, align: int = ALIGNMENT) -> NDArray[Any]:
     """An aligned row-major array of native byte order with the same values."""
     source = np.asarray(values)
     result = aligned_empty(source.shape, source.dtype.newbyteorder("="), align)
+    result[...] = source
+    return result
+
+
+def _staggered_copy(values: ArrayLike) -> NDArray[Any]:
+    """The same, of arrays that a kernel may go through side by side.
+
+    Large blocks all start at the same place of a page. Processors fetch ahead up to the end of a
+    page, so that all of a kernel's streams would wait at the same time; here each array of a page
+    or more starts somewhere else in its first page.
+    """
+    source = np.asarray(values)
+    if source.nbytes < PAGE:
+        return aligned_copy(source)
+    lead = next(_storages) * STAGGER % PAGE
+    block = aligned_empty((lead + source.nbytes,), np.uint8, PAGE)
+    result = block[lead:].view(source.dtype.newbyteorder("=")).reshape(source.shape)
     result[...] = source
     return result
 
@@ -63,7 +87,7 @@ class ParameterStorage:
     __slots__ = ("__weakref__", "_array")
 
     def __init__(self, initial: ArrayLike) -> None:
-        self._array = aligned_copy(initial)
+        self._array = _staggered_copy(initial)
 
     @property
     def value(self) -> NDArray[Any]:
