@@ -1,7 +1,8 @@
 """Results as tables.
 
 Owns the text and markdown forms. Imports nothing that measures. Invariant: both show the same
-figures; a framework that gave none is named with the reason.
+figures, but that tables have the fastest peer alone; a framework that gave none is named with the
+reason.
 """
 
 from __future__ import annotations
@@ -11,9 +12,18 @@ from collections.abc import Sequence
 from graphc.bench import rows
 from graphc.bench.case import Case
 from graphc.bench.result import Result
-from graphc.bench.target import OWN, UNITS
+from graphc.bench.target import OWN, UNITS, Figures
 
-HEADER = ("case", "graphc", "others", "graphc / best", "of the limit", "workspace", "target", "met")
+HEADER = (
+    "case",
+    "graphc",
+    "best peer",
+    "graphc / best",
+    "of the limit",
+    "workspace",
+    "target",
+    "met",
+)
 
 
 def duration(seconds: float) -> str:
@@ -46,20 +56,47 @@ def entries(result: Result) -> list[str]:
     case = case_of(result)
     figures = result.figures(case)
     own = figures.seconds.get(OWN)
-    others = {name: time for name, time in figures.seconds.items() if name != OWN}
-    best = min(others.values(), default=None)
-    judged = [(target, target.value(figures)) for target in case.targets]
-    marks = ["-" if v is None else "yes" if t.met(v) else "no" for t, v in judged]
+    others = [each for each in _others(figures) if each[0] in case.builds]
+    peers = sorted(others, key=lambda each: each[1])[:1]
+    judged = judgements(result)
     return [
         result.case + _changed(result, case),
         duration(own) if own else result.outcomes[OWN].failure,
-        "; ".join(f"{name} {duration(time)}" for name, time in others.items()),
-        f"{own / best:.2f}" if own and best else "",
+        "".join(f"{name} {duration(time)}" for name, time in peers),
+        "".join(f"{own / time:.2f}" for _, time in peers if own),
         f"{figures.of_limit:.0%}" if figures.of_limit is not None else "",
-        memory(figures.workspaces.get(OWN)),
-        "; ".join(target.show(value) for target, value in judged),
-        ", ".join(marks),
+        "; ".join(f"{name} {memory(size)}" for name, size in figures.workspaces.items()),
+        "; ".join(shown for shown, _ in judged),
+        ", ".join(_MARKS[met] for _, met in judged),
     ]
+
+
+_MARKS = {True: "yes", False: "no", None: "-"}
+_WORDS = {True: "met", False: "missed", None: "not judged"}
+
+
+def judgements(result: Result) -> list[tuple[str, bool | None]]:
+    """Each target of a case with its figure, and whether it is met, None where nobody knows."""
+    case = case_of(result)
+    figures = result.figures(case)
+    values = [(target, target.value(figures)) for target in case.targets]
+    return [(t.show(v), None if v is None else t.met(v)) for t, v in values]
+
+
+def score(results: Sequence[Result]) -> list[str]:
+    """How many targets are met, and those that are missed."""
+    judged = [(result, *each) for result in results for each in judgements(result)]
+    counts = {word: sum(met is key for *_, met in judged) for key, word in _WORDS.items()}
+    lines = [f"targets: {', '.join(f'{n} {word}' for word, n in counts.items())}"]
+    for result, shown, met in judged:
+        if met is False:
+            lines.append(f"missed: {result.row}, {result.case}: {shown}")
+    return lines
+
+
+def _others(figures: Figures) -> list[tuple[str, float]]:
+    """What was timed beside graphc: peers, and graphc itself in another setting."""
+    return [each for each in figures.seconds.items() if each[0] != OWN]
 
 
 def _changed(result: Result, case: Case) -> str:
@@ -84,10 +121,13 @@ def text(results: Sequence[Result]) -> str:
     """Blocks of a line for each figure, for a terminal."""
     lines = []
     for result in results:
-        name, *cells = entries(result)
-        lines.append(f"{rows.load(result.row).title}: {name}")
-        for label, cell in zip(HEADER[1:], cells, strict=True):
+        name, own, *cells = entries(result)
+        peers = _others(result.figures(case_of(result)))
+        lines += [f"{rows.load(result.row).title}: {name}", f"    {'graphc':14} {own}"]
+        lines += [f"    {peer:14} {duration(time)}" for peer, time in peers]
+        for label, cell in zip(HEADER[3:6], cells[1:4], strict=True):
             lines += [f"    {label:14} {cell}"] * bool(cell)
+        lines += [f"    {'target':14} {shown}: {_WORDS[met]}" for shown, met in judgements(result)]
     lines += [f"did not run: {each}" for each in failures(results)]
     return "\n".join(lines) + "\n"
 
@@ -99,6 +139,7 @@ def markdown(results: Sequence[Result], about: Sequence[str] = ()) -> str:
         lines += [f"### {rows.load(row).title}", "", _line(HEADER), _line(["---"] * len(HEADER))]
         lines += [_line(entries(result)) for result in results if result.row == row]
         lines.append("")
+    lines += [f"- {each}" for each in score(results)]
     lines += [f"- did not run: {each}" for each in failures(results)]
     return "\n".join(lines).rstrip() + "\n"
 

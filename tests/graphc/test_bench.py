@@ -72,11 +72,17 @@ def test_targets(target: Target, value: float | None, met: bool | None, shown: s
 
 def test_text_and_markdown_show_the_same() -> None:
     text, table = report.text([MEASURED]), report.markdown([MEASURED], ["- a machine"])
-    for part in ("8 ms", "jax 10 ms", "0.80 (<= 0.75) x jax", "4.23 MB", "no, -, no, no"):
+    for part in ("8 ms", "0.80 (<= 0.75) x jax", "graphc 4.23 MB; jax 3.18 MB", "10 ms"):
         assert part in text
         assert part in table
+    assert "0.80 (<= 0.75) x jax: missed" in text
+    assert "(<= 0.4) x torch: not judged" in text
+    assert "| no, -, no, no |" in table
+    assert "- targets: 0 met, 3 missed, 1 not judged" in table
+    assert f"- missed: mlp, {MLP}: 0.80 (<= 0.75) x jax" in table
     assert table.startswith("- a machine\n\n### Training step of an MLP")
     assert "did not run: torch: not installed: No module named 'torch'" in table
+    assert "| jax 10 ms |" in table
     assert {line.count(" | ") for line in table.splitlines() if line.startswith("|")} == {7}
 
 
@@ -201,3 +207,11 @@ def test_command_writes_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert [each["sizes"] for each in found["results"]] == [{"inputs": 4}]
     assert Path(files["x.md"]).read_text() == capsys.readouterr().out
     assert Path(files["x.png"]).stat().st_size > 0
+
+
+def test_the_script_of_a_checkout_is_the_command(tmp_path: Path, capsys: Any) -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "run.py"
+    command = [sys.executable, str(script), "mlp", "--list"]
+    listed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert main(["bench", "mlp", "--list"]) == 0
+    assert listed.stdout == capsys.readouterr().out

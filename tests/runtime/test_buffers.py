@@ -15,7 +15,7 @@ SIZES = [0, 1, 3, PAGE // 4 - 1, PAGE // 4, PAGE // 4 + 1, 100_000]
 def test_a_storage_is_aligned_and_has_the_values(size: int, dtype: str) -> None:
     values = (np.arange(size) % 2).astype(dtype)
     held = ParameterStorage(values).value
-    assert address_range(held)[0] % ALIGNMENT == 0
+    assert not size or address_range(held)[0] % ALIGNMENT == 0
     assert held.flags.c_contiguous
     assert held.flags.aligned
     assert held.dtype == values.dtype.newbyteorder("=")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc.bench import frameworks
-from graphc.bench.case import Case, Data, Row, Sizes
+from graphc.bench.case import Case, Data, Row, Sizes, Work
 from graphc.bench.target import Workspace, of_jax
 
 
@@ -46,6 +46,7 @@ ROW = Row(
             data,
             frameworks.gradient(MODELS),
             (of_jax(0.45), Workspace()),
+            work=lambda sizes: Work(bytes=8.0 * sizes["elements"], kind="bandwidth"),
         ),
     ),
 )

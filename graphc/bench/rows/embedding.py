@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc.bench import frameworks
-from graphc.bench.case import Case, Data, Row, Sizes
+from graphc.bench.case import Case, Data, Row, Sizes, Work
 from graphc.bench.target import Workspace, of_jax
 
 
@@ -47,6 +47,8 @@ ROW = Row(
             data,
             frameworks.training(MODELS, 1.0),
             (of_jax(0.6), Workspace()),
+            # Reads the rows that are picked and what they are compared with, and writes the rows.
+            work=lambda s: Work(bytes=12.0 * s["batch"] * s["width"], kind="bandwidth"),
         ),
     ),
 )
