@@ -27,6 +27,7 @@ from graphc.ir.graph import Graph, Node
 from graphc.ir.nested import everywhere, inside, outside_in
 from graphc.ir.passes.capture import capture_constants
 from graphc.ir.passes.fuse import fuse
+from graphc.ir.passes.hoist_from_scans import hoist_from_scans
 from graphc.ir.passes.inline_regions import inline_regions
 from graphc.ir.passes.merge_scans import merge_scans
 from graphc.ir.passes.plan_memory import MemoryPlan
@@ -51,6 +52,7 @@ PIPELINE: tuple[tuple[str, tuple[Pass, ...]], ...] = (
             inside(inline_regions),
             inside(sink_from_scans),
             outside_in(prune_scans),
+            inside(hoist_from_scans),
             inside(stabilize),
             inside(widen),
             inside(simplify),

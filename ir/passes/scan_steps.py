@@ -41,7 +41,7 @@ class Steps:
         self.more: dict[Node, None] = {}
         self.users = self.body.users()
         self.new_values = {update.param: update.value for update in self.body.updates}
-        self.moving = self._reached({*self.body.params, *self.sliced})
+        self.moving = self.reached((*self.body.params, *self.sliced))
 
     def widened(self) -> Node:
         """The scan, which stacks all that it has been asked to."""
@@ -131,6 +131,14 @@ class Steps:
         """A value that is the same at every step, outside the scan."""
         return substituted([value], self.captured)[value]
 
+    def reached(self, moved: Iterable[Node]) -> set[Node]:
+        """Nodes of the body that depend on any of `moved`, and those."""
+        reached = set(moved)
+        for node in self.body.nodes:
+            if any(operand in reached for operand in node.operands):
+                reached.add(node)
+        return reached
+
     def _needed(self, values: Sequence[Node]) -> list[Node]:
         """The stacks that values are made of."""
         found: dict[Node, None] = {}
@@ -145,14 +153,6 @@ class Steps:
             seen.update(fresh)
             pending += fresh
         return list(found)
-
-    def _reached(self, moved: set[Node]) -> set[Node]:
-        """Nodes of the body that depend on any of `moved`."""
-        reached = set(moved)
-        for node in self.body.nodes:
-            if any(operand in reached for operand in node.operands):
-                reached.add(node)
-        return reached
 
 
 def is_cheap(node: Node) -> bool:
