@@ -1,9 +1,9 @@
 """The matrix product kernel: blocks, packed panels, register tiles, with everything fused in.
 
-Owns the loop nest of a contraction and the layout of its scratch memory. Imports the tiling, the
-packing and the micro-kernel. Invariants: edges are tiles of their exact size, so no byte outside a
-buffer is read or written; the order of summation is a function of the schedule alone. The nest is
-that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008).
+Owns the loop nest of a contraction. Imports the tiling, the packing and the micro-kernel.
+Invariants: edges are tiles of their exact size, so no byte outside a buffer is read or written; the
+order of summation is a function of the schedule alone. The nest is that of Goto and van de Geijn,
+"Anatomy of High-Performance Matrix Multiplication" (2008).
 """
 
 from __future__ import annotations
@@ -11,26 +11,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphc.codegen.coordinates import Axis, Buffer
 from graphc.codegen.emit import Function
-from graphc.codegen.inner_product import sum_columns
-from graphc.codegen.microkernel import Side, Tile, TileShape, TileSum, store_tile
+from graphc.codegen.inner_product import sum_tile
+from graphc.codegen.microkernel import Side, Tile, TileShape, TileSum, store_tile, turned
 from graphc.codegen.operand import Contraction, strided_access, varies_along
 from graphc.codegen.packing import (
     Copy,
     StoredRows,
+    copied_operand,
     pack_by_depth,
     pack_by_row,
     pack_transposed,
 )
-from graphc.codegen.place import Place, Span, spans
+from graphc.codegen.partial_sums import PartialSums
+from graphc.codegen.place import Place, Span, for_each_tile, spans
+from graphc.codegen.scratch_layout import ScratchLayout
 from graphc.codegen.sharing import Share
 from graphc.codegen.tiling import ContractionSchedule, SharedAxis
 from graphc.codegen.values import Value, constant, index
 from graphc.ir.graph import Node
-from graphc.ir.passes.pack_blocks import aligned
 from graphc.ir.types import int8
 
 
@@ -41,93 +43,29 @@ def emit_contraction(
     schedule: ContractionSchedule,
     share: Share | None = None,
     tasks: int = 1,
+    phase: int = 0,
 ) -> None:
     """Write the loops that compute and store every value of `contraction.stores`.
 
     `buffers` are what the operands and the epilogue may load; `contraction.scratch` must be given
-    if `scratch_bytes` is not 0. With `share` they are those of one task of at most `tasks`.
+    if `scratch_bytes` is not 0. With `share` they are those of one task of at most `tasks`. A
+    schedule that has the depth in parts has a second phase, of one task, which adds them up.
     """
     if contraction.node.type.size == 0:
         return
-    if schedule.swapped:
-        contraction = contraction.swapped()
     computed = {node for node, _ in contraction.stores}
     loadable = {node: buffer for node, buffer in buffers.items() if node not in computed}
     place = Place(function, loadable, {})
-    _Nest(contraction, schedule, place, share, tasks).emit(place)
+    nest = _Nest(contraction, schedule, place, share, tasks)
+    if phase:
+        nest.emit_total(place)
+    else:
+        nest.emit(place)
 
 
-def scratch_bytes(contraction: Contraction, schedule: ContractionSchedule, tasks: int = 1) -> int:
-    """Size of the workspace that the kernel needs while it runs, 64-byte aligned."""
-    if schedule.swapped:
-        contraction = contraction.swapped()
-    return ScratchLayout.of(contraction, schedule, tasks).total
-
-
-@dataclass(frozen=True)
-class ScratchLayout:
-    """Byte offsets of the parts of a kernel's scratch memory, and its size.
-
-    The parts are copies of the operands, rows of the right operand that are computed before they
-    are transposed, one tile, and sums of part of the depth. Every task has `private` bytes for
-    all of them but the sums, which are behind those of all tasks, for tasks share the elements of
-    one product; only where they share a batch, sums are private, too. The other fields are in
-    elements: the `room` of the copies and the distance of the rows of partial sums.
-    """
-
-    right: int
-    left: int
-    computed: int
-    spill: int
-    partial: int
-    private: int
-    total: int
-    right_room: int
-    left_room: int
-    computed_room: int
-    partial_width: int
-
-    @staticmethod
-    def of(
-        contraction: Contraction, schedule: ContractionSchedule, tasks: int = 1
-    ) -> ScratchLayout:
-        rows, columns, depth = (
-            axis.extent for axis in (contraction.rows, contraction.columns, contraction.depth)
-        )
-        lanes, terms = schedule.lanes, min(schedule.depth_block, depth)
-        padded_columns = -(-columns // lanes) * lanes
-        panels, row_tiles = -(-columns // schedule.width), -(-rows // schedule.rows)
-        if schedule.parallel == "columns":
-            panels = -(-panels // tasks)
-        elif schedule.parallel == "rows":
-            row_tiles = -(-row_tiles // tasks)
-        block_columns = min(schedule.column_block, padded_columns, panels * schedule.width)
-        block_rows = min(schedule.row_block, row_tiles * schedule.rows)
-        # A vector more than a row needs: rows a power of two apart would share cache sets.
-        row_room = (-(-terms // lanes) + 1) * lanes
-        left_room = row_room if schedule.left == "by row" else terms + -(-lanes // schedule.rows)
-        sizes = {
-            "right": block_columns * (terms + 1) if schedule.right != "in place" else 0,
-            "left": block_rows * left_room if schedule.left != "in place" else 0,
-            "computed": block_columns * row_room if schedule.right == "computed" else 0,
-            "spill": schedule.rows * schedule.width if schedule.looped_epilogue else 0,
-            "partial": rows * padded_columns if schedule.depth_block < depth else 0,
-        }
-        offsets, ends = {}, 0
-        for part, elements in sizes.items():
-            offsets[part] = ends
-            if contraction.node.type.size:
-                ends += aligned(elements * contraction.dtype.bytes)
-        private = ends if schedule.parallel == "batch" else offsets["partial"]
-        return ScratchLayout(
-            **offsets,
-            private=private,
-            total=private * tasks + ends - private,
-            right_room=terms + 1,
-            left_room=left_room,
-            computed_room=row_room,
-            partial_width=padded_columns,
-        )
+def phases(schedule: ContractionSchedule) -> int:
+    """How many functions, one after the other, a product with this schedule is."""
+    return 2 if schedule.depth_parts > 1 else 1
 
 
 class _Nest:
@@ -141,18 +79,31 @@ class _Nest:
         share: Share | None,
         tasks: int,
     ) -> None:
+        self.stored = contraction
+        if schedule.swapped:
+            contraction = contraction.swapped()
         self.contraction = contraction
+        # One row that was one column is stored as it is.
+        self.turned = schedule.swapped and contraction.rows.extent > 1
+        if not self.turned:
+            self.stored = contraction
         self.schedule = schedule
         self.function = place.function
         self.left_access = strided_access(contraction.left, place.buffers)
         self.right_access = strided_access(contraction.right, place.buffers)
         self.layout = ScratchLayout.of(contraction, schedule, tasks)
         self.share, self.tasks = share, tasks
+        self.sums: PartialSums | None = None
+        if schedule.depth_block < contraction.depth.extent:
+            self.sums = PartialSums(contraction, self._sums(), self.layout.partial_width, index(0))
 
     def emit(self, place: Place) -> None:
-        if self.schedule.inner:
+        if self.schedule.depth_parts > 1:
+            with self._parts() as terms:
+                self._part_of_depth(place, terms)
+        elif self.schedule.inner:
             with self._batch(place) as here:
-                self._inner_products(here)
+                self._inner_products(here, Span.of(self.contraction.depth))
         elif self._right_is_shared:
             with self._columns() as columns, self._terms() as terms:
                 self._pack_right(place, columns, terms)
@@ -162,6 +113,27 @@ class _Nest:
             with self._batch(place) as here, self._columns() as columns, self._terms() as terms:
                 self._pack_right(here, columns, terms)
                 self._block_rows(here, columns, terms)
+
+    def emit_total(self, place: Place) -> None:
+        """Add up the parts of the depth, tile by tile, and compute and store what follows."""
+        contraction, schedule, sums = self.contraction, self.schedule, self.sums
+        assert sums is not None
+
+        def tile(row: Value, height: int, column: Value, width: int) -> None:
+            here = place.moved(contraction.rows, row).moved(contraction.columns, column)
+            shape = TileShape(height, width, schedule.lanes)
+            self._store(here, shape, sums.total(here, shape, schedule.depth_parts))
+
+        rows, columns = Span.of(contraction.rows), Span.of(contraction.columns)
+        for_each_tile(self.function, rows, schedule.rows, columns, schedule.width, tile)
+
+    def _part_of_depth(self, place: Place, terms: Span) -> None:
+        if self.schedule.inner:
+            self._inner_products(place, terms)
+            return
+        with self._columns() as columns:
+            self._pack_right(place, columns, terms)
+            self._block_rows(place, columns, terms)
 
     @property
     def _right_is_shared(self) -> bool:
@@ -217,6 +189,22 @@ class _Nest:
     def _terms(self) -> AbstractContextManager[Span]:
         return spans(self.function, Span.of(self.contraction.depth), self.schedule.depth_block)
 
+    @contextmanager
+    def _parts(self) -> Iterator[Span]:
+        """Loop over this task's parts of the depth."""
+        function, schedule, sums = self.function, self.schedule, self.sums
+        assert sums is not None
+        depth, size = self.contraction.depth, schedule.depth_block
+        first, end = index(0), index(schedule.depth_parts)
+        if self.share is not None:
+            first, end = self.share.bounds(function, schedule.depth_parts)
+        with function.loop(first, end, 1, hint="part", always_runs=True) as loop:
+            self.sums = sums.of_part(loop.counter)
+            start = function.scale_index(loop.counter, size)
+            stop = function.add_index(start, index(size))
+            yield Span(depth, start, function.intrinsic("smin", stop, index(depth.extent)))
+            self.sums = sums
+
     def _block_rows(self, place: Place, columns: Span, terms: Span) -> None:
         """All rows of a block of columns, summed over a block of terms."""
         function, schedule, axis = self.function, self.schedule, self.contraction.rows
@@ -239,18 +227,31 @@ class _Nest:
 
             columns.for_each(function, schedule.width, panel)
 
-    def _inner_products(self, place: Place) -> None:
-        contraction, lanes = self.contraction, self.schedule.lanes
-        first = place.moved(contraction.rows, index(0))
+    def _inner_products(self, place: Place, terms: Span) -> None:
+        schedule, contraction = self.schedule, self.contraction
+        rows = self._part(contraction.rows, schedule.rows, "rows")
+        columns = self._part(contraction.columns, schedule.width, "columns")
+        left = self._pack_left(place, rows, terms)
+        right = self._right_copy(columns, terms)
+        if right is not None:
+            pack_by_row(place, right)
+        if left is not None:
+            place, operand = copied_operand(place, left)
+            contraction = replace(contraction, left=operand)
+        if right is not None:
+            place, operand = copied_operand(place, right)
+            contraction = replace(contraction, right=operand)
 
-        def tile(column: Value, width: int) -> None:
-            here = first.moved(contraction.columns, column)
-            shape = TileShape(1, width, lanes)
-            sums = sum_columns(here, contraction, shape, self.schedule.chains)
-            store_tile(here, contraction, shape, [[sums]], None)
+        def tile(row: Value, height: int, column: Value, width: int) -> None:
+            here = place.moved(contraction.rows, row).moved(contraction.columns, column)
+            shape = TileShape(height, width, schedule.lanes)
+            total = sum_tile(here, contraction, shape, terms, schedule.chains)
+            if self.sums is None:
+                self._store(here, shape, total)
+            else:
+                self.sums.store(here, shape, total)
 
-        part = self._part(contraction.columns, self.schedule.column_unit, "columns")
-        part.for_each(self.function, lanes, tile)
+        for_each_tile(self.function, rows, schedule.rows, columns, schedule.width, tile)
 
     # Operands
 
@@ -272,8 +273,9 @@ class _Nest:
         if self.schedule.right == "in place":
             return None
         lanes, address = self.schedule.lanes, self._scratch(self.layout.right)
+        size = 1 if self.schedule.right == "by row" else lanes
         room = self.layout.right_room
-        return Copy(self.contraction.right, columns, terms, lanes, room, lanes, address)
+        return Copy(self.contraction.right, columns, terms, size, room, lanes, address)
 
     def _pack_right(self, place: Place, columns: Span, terms: Span) -> None:
         copy = self._right_copy(columns, terms)
@@ -335,44 +337,41 @@ class _Nest:
 
     def _tile(self, tile_sum: TileSum, terms: Span) -> None:
         """Sum a tile over `terms`; after the last ones compute and store what follows."""
-        contraction, function, shape = self.contraction, self.function, tile_sum.shape
-        place = tile_sum.place
-        spill = self._scratch(self.layout.spill) if self.schedule.looped_epilogue else None
-        if terms.whole:
-            zero = shape.filled(constant(0, contraction.dtype, shape.lanes))
-            total = tile_sum.emit(terms, zero, self.schedule.chains)
-            store_tile(place, contraction, shape, total, spill)
+        function, shape, place, sums = self.function, tile_sum.shape, tile_sum.place, self.sums
+        dtype = self.contraction.dtype
+        zero = shape.filled(constant(0, dtype, shape.lanes))
+        if sums is None:
+            self._store(place, shape, tile_sum.emit(terms, zero, self.schedule.chains))
             return
-        partial = self._partial_sums(place, shape)
+        if self.schedule.depth_parts > 1:
+            sums.store(place, shape, tile_sum.emit(terms, zero, 1))
+            return
+        addresses = sums.addresses(place, shape)
         later = function.splat(function.compare("icmp ne", terms.start, index(0)), shape.lanes)
         start = [
-            [function.load_masked(address, contraction.dtype, later) for address in row]
-            for row in partial
+            [function.load_masked(address, dtype, later) for address in row] for row in addresses
         ]
         total = tile_sum.emit(terms, start, 1)
         end = index(terms.axis.extent)
         with function.when(function.compare("icmp slt", terms.stop, end), "unfinished"):
-            for values, addresses in zip(total, partial, strict=True):
-                for value, address in zip(values, addresses, strict=True):
+            for values, row in zip(total, addresses, strict=True):
+                for value, address in zip(values, row, strict=True):
                     function.store(value, address)
         with function.when(function.compare("icmp eq", terms.stop, end), "finished"):
-            store_tile(place, contraction, shape, total, spill)
+            self._store(place, shape, total)
 
-    def _partial_sums(self, place: Place, shape: TileShape) -> Tile:
-        """Where the sums of a tile are kept from one block of terms to the next."""
-        function, contraction, width = self.function, self.contraction, self.layout.partial_width
-        partial = self.layout.partial
+    def _store(self, place: Place, shape: TileShape, tile: Tile) -> None:
+        """Compute what follows from a finished tile and store it."""
+        spilled = self.schedule.looped_epilogue or self.turned
+        spill = self._scratch(self.layout.spill) if spilled else None
+        if self.turned:
+            shape, tile = turned(self.function, shape, tile)
+        store_tile(place, self.stored, shape, tile, spill)
+
+    def _sums(self) -> Value:
+        """The address of the sums of part of the depth; they are behind what tasks have for
+        themselves, unless they share a batch."""
         if self.schedule.parallel == "batch":
-            sums = self._scratch(partial)
-        else:
-            sums = self._shared_scratch(partial + (self.tasks - 1) * self.layout.private)
-        line = function.scale_index(place.where[contraction.rows], width)
-        position = function.add_index(line, place.where[contraction.columns])
-        origin = function.offset(sums, contraction.dtype, position)
-        return [
-            [
-                function.offset(origin, contraction.dtype, index(i * width + first))
-                for first in shape.firsts
-            ]
-            for i in range(shape.rows)
-        ]
+            return self._scratch(self.layout.partial)
+        private = (self.tasks - 1) * self.layout.private
+        return self._shared_scratch(self.layout.partial + private)

@@ -1,8 +1,8 @@
-"""Contractions of one row whose vectors run along the depth.
+"""Tiles of a contraction whose vectors run along the depth.
 
-Owns the loop that multiplies a row by columns whose terms are neighbours in memory, and the sum
-over the lanes of many vectors at once. Imports the emitter and the questions asked of operands.
-Invariant: an element of the right operand is read once.
+Owns the loop that multiplies rows by columns whose terms are neighbours, and the sum over the lanes
+of many vectors at once. Imports the emitter and the questions asked of operands. Invariant: a step
+of a tile reads each of its rows and columns once; lanes behind the end of the depth add nothing.
 """
 
 from __future__ import annotations
@@ -10,58 +10,109 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.codegen.emit import Function
-from graphc.codegen.microkernel import TileShape, multiply_add
+from graphc.codegen.microkernel import Tile, TileShape, multiply_add
 from graphc.codegen.operand import Contraction
 from graphc.codegen.packing import exchanged
-from graphc.codegen.place import Place, lane_mask, shifted
+from graphc.codegen.place import Place, Span, lane_mask, shifted
 from graphc.codegen.scalars import VectorScalars
-from graphc.codegen.values import Value, constant, index
+from graphc.codegen.values import Value, constant, index, is_number
 
 
-def sum_columns(place: Place, contraction: Contraction, shape: TileShape, chains: int) -> Value:
-    """The sums for the columns of a tile of one row that stands at `place`, as one vector.
+def sum_tile(
+    place: Place, contraction: Contraction, shape: TileShape, terms: Span, chains: int
+) -> Tile:
+    """The sums over `terms` for a tile that stands at `place`; a row of it is one vector.
 
-    Each column has `chains` sums of every so many-th vector of terms, added at the end.
+    Each sum has `chains` parts, of every so many-th vector of terms, added at the end. Terms
+    that are not the whole depth start at a multiple of `chains` vectors.
     """
-    function, depth, lanes, columns = place.function, contraction.depth, shape.lanes, shape.columns
-    sums = [constant(0, contraction.dtype, lanes)] * (columns * chains)
-    whole = depth.extent // (lanes * chains) * (lanes * chains)
+    function, lanes, extent = place.function, shape.lanes, terms.axis.extent
+    count, step = shape.rows * shape.columns, lanes * chains
+    sums = [constant(0, contraction.dtype, lanes)] * (count * chains)
+    whole = extent // step * step
     if whole:
-        with function.loop(index(0), index(whole), lanes * chains, sums, "depth") as loop:
-            here = place.moved(depth, loop.counter)
+        stop = terms.stop if whole == extent else _first(function, terms.stop, whole)
+        with function.loop(terms.start, stop, step, sums, "depth") as loop:
+            here = place.moved(terms.axis, loop.counter)
             for i in range(chains):
-                part = loop.carried[i * columns : (i + 1) * columns]
-                loop.next += _step(here, contraction, part, i * lanes, lanes)
+                part = loop.carried[i * count : (i + 1) * count]
+                loop.next += _step(here, contraction, shape, part, i * lanes, None)
         sums = loop.results
-    chain_sums = [sums[i * columns : (i + 1) * columns] for i in range(chains)]
-    after = place.moved(depth, index(whole))
-    for i, first in enumerate(range(0, depth.extent - whole, lanes)):
-        active = min(depth.extent - whole - first, lanes)
-        chain_sums[i] = _step(after, contraction, chain_sums[i], first, active)
+    parts = [sums[i * count : (i + 1) * count] for i in range(chains)]
+    behind = place.moved(terms.axis, index(whole))
+    for i, first in enumerate(range(0, extent - whole, lanes)):
+        mask = _rest_mask(function, terms, whole, extent - whole - first, lanes)
+        parts[i] = _step(behind, contraction, shape, parts[i], first, mask)
     add = VectorScalars(function).add
-    totals = chain_sums[0]
-    for part in chain_sums[1:]:
+    totals = parts[0]
+    for part in parts[1:]:
         totals = [add(x, y) for x, y in zip(totals, part, strict=True)]
-    return lane_sums(function, totals)
+    return _rows(function, totals, shape)
+
+
+def _first(function: Function, stop: Value, whole: int) -> Value:
+    if is_number(stop):
+        return index(min(int(stop.ref), whole))
+    return function.intrinsic("smin", stop, index(whole))
+
+
+def _rest_mask(
+    function: Function, terms: Span, whole: int, active: int, lanes: int
+) -> Value | None:
+    """The lanes of a vector behind `whole` terms that are among `terms`."""
+    mask = lane_mask(active, lanes)
+    if terms.whole:
+        return mask
+    reached = function.splat(function.compare("icmp sgt", terms.stop, index(whole)), lanes)
+    return reached if mask is None else function.binary("and", reached, mask)
 
 
 def _step(
-    place: Place, contraction: Contraction, sums: Sequence[Value], by: int, active: int
+    place: Place,
+    contraction: Contraction,
+    shape: TileShape,
+    sums: Sequence[Value],
+    by: int,
+    mask: Value | None,
 ) -> list[Value]:
-    """Each column's sum plus the products of the terms that begin `by` after `place`."""
-    function, depth, lanes = place.function, contraction.depth, sums[0].lanes
-    evaluator, mask = place.evaluator(depth, lanes), lane_mask(active, lanes)
+    """Each sum, row after row, plus the products of the terms that begin `by` after `place`."""
+    function, depth, lanes = place.function, contraction.depth, shape.lanes
+    evaluator = place.evaluator(depth, lanes)
     left, right = contraction.left, contraction.right
-    factor = evaluator.value(left.node, shifted(left.at, depth, by), mask)
     at = shifted(right.at, depth, by)
+    vectors = [
+        function.splat(
+            evaluator.value(right.node, shifted(at, contraction.columns, column), mask), lanes
+        )
+        for column in range(shape.columns)
+    ]
+    at = shifted(left.at, depth, by)
     result = []
-    for column, total in enumerate(sums):
-        value = evaluator.value(right.node, shifted(at, contraction.columns, column), mask)
-        x, y = function.splat(factor, lanes), function.splat(value, lanes)
-        added = multiply_add(function, x, y, total)
-        # An inactive lane of an operand that is computed may hold anything.
-        result.append(added if mask is None else function.select(mask, added, total))
+    for row in range(shape.rows):
+        factor = evaluator.value(left.node, shifted(at, contraction.rows, row), mask)
+        spread = function.splat(factor, lanes)
+        for column, vector in enumerate(vectors):
+            total = sums[row * shape.columns + column]
+            added = multiply_add(function, spread, vector, total)
+            # An inactive lane of an operand that is computed may hold anything.
+            result.append(added if mask is None else function.select(mask, added, total))
     return result
+
+
+def _rows(function: Function, totals: Sequence[Value], shape: TileShape) -> Tile:
+    """The sum over the lanes of each vector, put together to one vector a row."""
+    lanes, columns = shape.lanes, shape.columns
+    groups = [totals[i : i + lanes] for i in range(0, len(totals), lanes)]
+    packed = [lane_sums(function, group) for group in groups]
+    if columns == lanes:
+        return [[vector] for vector in packed]
+    tile = []
+    for first in range(0, len(totals), columns):
+        near, far = first // lanes, (first + columns - 1) // lanes
+        # Lanes behind the columns hold any of the sums; they are not stored.
+        picks = [first % lanes + min(lane, columns - 1) for lane in range(lanes)]
+        tile.append([function.shuffle(packed[near], packed[far], picks)])
+    return tile
 
 
 def lane_sums(function: Function, vectors: Sequence[Value]) -> Value:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from graphc.codegen.emit import Function
 from graphc.codegen.evaluate import Evaluator
 from graphc.codegen.operand import Contraction
+from graphc.codegen.packing import transposed
 from graphc.codegen.place import Place, Span, lane_mask, shifted
 from graphc.codegen.scalars import VectorScalars
 from graphc.codegen.values import Value, constant, index
@@ -162,6 +163,20 @@ def multiply_add(function: Function, x: Value, y: Value, z: Value) -> Value:
     if x.dtype.is_float:
         return function.fma(x, y, z)
     return function.binary("add", function.binary("mul", x, y), z)
+
+
+def turned(function: Function, shape: TileShape, tile: Tile) -> tuple[TileShape, Tile]:
+    """The transpose of a tile: its columns as rows."""
+    lanes, dtype = shape.lanes, tile[0][0].dtype
+    zero = constant(0, dtype, lanes)
+    result: Tile = [[] for _ in range(shape.columns)]
+    for first_row in range(0, shape.rows, lanes):
+        group = tile[first_row : first_row + lanes]
+        for number, first in enumerate(shape.firsts):
+            block = [row[number] for row in group] + [zero] * (lanes - len(group))
+            for i, vector in enumerate(transposed(function, block)[: shape.columns - first]):
+                result[first + i].append(vector)
+    return TileShape(shape.columns, shape.rows, lanes), result
 
 
 def store_tile(

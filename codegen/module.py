@@ -7,13 +7,13 @@ target alone, so equal graphs give equal objects.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from graphc.codegen.blocks import emit_phase, phases
+from graphc.codegen import blocks
 from graphc.codegen.clocks import Clocks
-from graphc.codegen.contraction import emit_contraction
+from graphc.codegen.contraction import emit_contraction, phases
 from graphc.codegen.emit import Function, Module
 from graphc.codegen.guards import IndexGuard, guard_graph
 from graphc.codegen.loop_nest import LoopNest
@@ -24,6 +24,7 @@ from graphc.codegen.routine import Routine, emit_routine
 from graphc.codegen.routine_builder import Callee
 from graphc.codegen.sharing import Share
 from graphc.codegen.target import Target
+from graphc.codegen.tiling import ContractionSchedule
 from graphc.codegen.values import POINTER, Value, constant, index
 from graphc.ir.graph import Graph, Node
 from graphc.ir.passes.fuse import fuse
@@ -103,6 +104,8 @@ def emit_kernel(
     print them; `callees` are the nested graphs.
     """
     nest, sharing = kernel.loops, kernel.sharing
+    if isinstance(nest, Contraction):
+        return tuple(_contraction_phases(module, name, kernel, memory, names))
     if not isinstance(nest, LoopNest) or sharing is None or not sharing.blocks:
         writer = _KernelWriter(module, name, kernel, memory, names)
         if isinstance(nest, LoopNest):
@@ -110,22 +113,36 @@ def emit_kernel(
             emit_loop_nest(writer.function, nest, writer.buffers, writer.scratch, task)
         elif isinstance(nest, Routine):
             emit_routine(writer.function, nest, writer.buffers, writer.scratch, callees)
-        else:
-            writer.contraction(nest)
         writer.function.finish()
         return (Phase(writer.function, kernel.tasks),)
     functions = []
-    for phase in range(phases(nest)):
+    for phase in range(blocks.phases(nest)):
         writer = _KernelWriter(module, f"{name}.{phase}", kernel, memory, names)
         assert writer.scratch is not None
         assert writer.share is not None
-        emit_phase(
+        blocks.emit_phase(
             writer.function, nest, writer.buffers, writer.scratch, sharing, writer.share, phase
         )
         writer.function.finish()
         tasks = sharing.tasks if phase < len(nest.sweeps) else 1
         functions.append(Phase(writer.function, tasks))
     return tuple(functions)
+
+
+def _contraction_phases(
+    module: Module, name: str, kernel: KernelPlan, memory: MemoryPlan, names: Mapping[Node, str]
+) -> Iterator[Phase]:
+    """Write the functions of a matrix product; adding up parts of its depth is one task."""
+    assert isinstance(kernel.loops, Contraction)
+    assert kernel.schedule is not None
+    count = phases(kernel.schedule)
+    for phase in range(count):
+        writer = _KernelWriter(
+            module, f"{name}.{phase}" if count > 1 else name, kernel, memory, names
+        )
+        writer.contraction(kernel.loops, kernel.schedule, phase)
+        writer.function.finish()
+        yield Phase(writer.function, 1 if phase else kernel.tasks)
 
 
 class _KernelWriter:
@@ -164,13 +181,11 @@ class _KernelWriter:
             function.comment(f"{places[slot].ref} is {names[node]} : {node.type}")
             self.buffers[node] = buffer_of(node, places[slot], slot in written)
 
-    def contraction(self, declared: Contraction) -> None:
+    def contraction(self, declared: Contraction, schedule: ContractionSchedule, phase: int) -> None:
         stores = tuple((node, self.buffers[node]) for node in self.kernel.writes)
         contraction = replace(declared, stores=stores, scratch=self.scratch)
-        schedule = self.kernel.schedule
-        assert schedule is not None
         emit_contraction(
-            self.function, contraction, self.buffers, schedule, self.share, self.kernel.tasks
+            self.function, contraction, self.buffers, schedule, self.share, self.kernel.tasks, phase
         )
 
 
@@ -225,7 +240,8 @@ class _StepWriter:
             offset = self.memory.scratch[kernel.group.name]
             arguments.append(self.address(Storage("workspace", offset)))
         if kernel.sharing is None:
-            self.function.call(phases[0].function, arguments)
+            for phase in phases:
+                self.function.call(phase.function, arguments)
             return
         assert self._table is not None
         for i, address in enumerate(arguments):

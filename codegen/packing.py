@@ -9,13 +9,15 @@ copy may spill fewer than a vector's elements behind its end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from graphc.codegen.coordinates import Buffer, indices_of
 from graphc.codegen.emit import Function
 from graphc.codegen.operand import Operand
 from graphc.codegen.place import Place, Span, lane_mask, shifted
 from graphc.codegen.values import Value, constant, index
-from graphc.ir.types import DType
+from graphc.ir.build import ops
+from graphc.ir.types import DType, TensorType
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,18 @@ def pack_by_row(place: Place, copy: Copy) -> None:
             function.store(function.splat(value, copy.lanes), address)
 
         copy.terms.for_each(function, copy.lanes, vector)
+
+
+def copied_operand(place: Place, copy: Copy) -> tuple[Place, Operand]:
+    """The operand read from its copy by row, and a place that can load it."""
+    function, across, terms = place.function, copy.across, copy.terms
+    dtype = copy.operand.node.dtype
+    shape = (across.axis.extent, terms.axis.extent)
+    node = ops.input(name="copy", type=TensorType(dtype, shape))
+    skipped = function.add_index(function.scale_index(across.start, copy.room), terms.start)
+    origin = function.offset(copy.address, dtype, function.scale_index(skipped, -1))
+    buffers = {**place.buffers, node: Buffer(origin, (copy.room, 1), written=True)}
+    return replace(place, buffers=buffers), Operand(node, indices_of((across.axis, terms.axis)))
 
 
 @dataclass(frozen=True)

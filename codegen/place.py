@@ -87,6 +87,29 @@ class Span:
                 body(index(full), rest)
 
 
+def for_each_tile(
+    function: Function,
+    rows: Span,
+    height: int,
+    columns: Span,
+    width: int,
+    body: Callable[[Value, int, Value, int], None],
+) -> None:
+    """Write `body(row, height, column, width)` for all tiles; the loop over the longer axis is the
+    outer one."""
+
+    def row_tiles(column: Value, across: int) -> None:
+        rows.for_each(function, height, lambda row, down: body(row, down, column, across))
+
+    def column_tiles(row: Value, down: int) -> None:
+        columns.for_each(function, width, lambda column, across: body(row, down, column, across))
+
+    if rows.axis.extent > columns.axis.extent:
+        rows.for_each(function, height, column_tiles)
+    else:
+        columns.for_each(function, width, row_tiles)
+
+
 @contextmanager
 def spans(function: Function, part: Span, size: int) -> Iterator[Span]:
     """Loop over a part of an axis, which is not empty, in spans of `size`; no loop if one is

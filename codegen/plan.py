@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.codegen.contraction import scratch_bytes
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.estimate import nanoseconds
 from graphc.codegen.loop_nest import LoopNest, build_loop_nest
 from graphc.codegen.merge_batch import merge_batch
 from graphc.codegen.operand import Contraction, matmul_contraction
 from graphc.codegen.routine import Routine, plan_routine
+from graphc.codegen.scratch_layout import scratch_bytes
 from graphc.codegen.sharing import Sharing, nest_scratch_bytes, share_contraction, share_nest
 from graphc.codegen.target import Target
 from graphc.codegen.tiling import ContractionSchedule, schedule_contraction

@@ -8,15 +8,22 @@ so the same program is summed in the same order on every run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from graphc.codegen.coordinates import Buffer
-from graphc.codegen.operand import Contraction, neighbours_along, strided_access
+from graphc.codegen.coordinates import Axis, Buffer
+from graphc.codegen.operand import Contraction, Operand, neighbours_along, strided_access
 from graphc.codegen.target import Target
+from graphc.codegen.tile_costs import (
+    ADD_LATENCY,
+    best_tile,
+    depth_cost,
+    depth_tile,
+    product_cost,
+    vector_lanes,
+)
 from graphc.ir.graph import Node
-from graphc.ir.types import DType
 
 LINE_BYTES = 64
 """Size of a cache line, and the alignment of every block in scratch memory."""
@@ -27,23 +34,28 @@ _LARGEST_PANELS = 4 << 20  # bytes of the right operand that are copied at a tim
 _PANELS_WORTH_A_COPY = 6  # how often a left operand must be read for a copy of it to pay
 _TILES_WORTH_A_COPY = 8  # the same for a right operand that is larger than the L2 cache
 
-# The cost model, in cycles of one multiply-add; measured on Zen 4.
-_ADD_LATENCY = 4
-_BROADCAST_COST = 0.02
-_VECTOR_COST = 0.08  # vectors come from the L2 cache where a panel is larger than the L1
-_TILE_COST = 12.0
-_KIND_COST = 0.002  # per kind of tile and cycle, for its size and the time to compile it
-
-_MOST_ROWS = 16
-_MOST_VECTORS = 8
 ENOUGH_UNITS = 16
 """Tiles, rounds or products of a batch from which an axis is shared evenly by a few threads."""
 
 _LONG_EPILOGUE = 4  # scalar operations an element that are worth a loop of their own
 
 LeftPacking = Literal["in place", "by row", "by depth"]
-RightPacking = Literal["in place", "by depth", "transposed", "computed"]
-SharedAxis = Literal["batch", "rows", "columns"]
+RightPacking = Literal["in place", "by row", "by depth", "transposed", "computed"]
+SharedAxis = Literal["batch", "rows", "columns", "depth"]
+
+# Cycles an element, beside the multiply-adds.
+_RIGHT_COPY_COST: dict[RightPacking, float] = {
+    "in place": 0.0,
+    "by row": 0.15,
+    "by depth": 0.15,
+    "transposed": 0.55,
+    "computed": 0.7,
+}
+_GATHER_COST = 2.0
+_COPY_START = 40.0  # cycles
+
+_SHORTEST_PART = 128  # terms, so that to store and to add partial sums takes little
+_WORTH_PARTS = 60_000  # cycles of multiply-adds from which there is something to share
 
 
 @dataclass(frozen=True)
@@ -51,16 +63,18 @@ class ContractionSchedule:
     """The cut of one contraction; every field may be overridden with `dataclasses.replace`.
 
     A register tile is `rows` x (`vectors` * `lanes`) elements. `swapped` exchanges the two sides of
-    the product first. With `inner`, vectors run along the depth instead of along the columns, and a
-    tile is one row of `lanes` columns. Blocks of `row_block` x `column_block` elements are computed
-    from `depth_block` terms at a time. `chains` sums of interleaved terms are kept apart and added
-    at the end, where a tile is too small to hide the latency of an add.
+    the product first, and turns finished tiles back. With `inner`, vectors run along the depth
+    instead of along the columns, and a tile is `rows` x `vectors` elements. Blocks of `row_block` x
+    `column_block` elements are computed from `depth_block` terms at a time. `chains` sums of
+    interleaved terms are kept apart and added at the end, where a tile is too small to hide the
+    latency of an add.
 
     `left` and `right` say whether an operand is read where it lies or copied first. Neighbours in
     the copy lie along the depth ("by row") or across it ("by depth"). Rows that lie along the
     depth are "transposed" into a right copy, after they were "computed" if they are not stored.
     `looped_epilogue` writes a long epilogue once, in a loop over the rows of a tile. `parallel`
-    names the axis whose tiles threads share, where the product is worth it.
+    names the axis whose tiles threads share, where the product is worth it. With several
+    `depth_parts`, of `depth_block` terms each, sums of all parts are kept and added at the end.
     """
 
     lanes: int
@@ -75,102 +89,192 @@ class ContractionSchedule:
     swapped: bool = False
     inner: bool = False
     looped_epilogue: bool = False
+    depth_parts: int = 1
     parallel: SharedAxis = "rows"
-
-    @property
-    def column_unit(self) -> int:
-        """Columns that are computed together."""
-        return self.lanes if self.inner else self.width
 
     @property
     def width(self) -> int:
         """Columns of a tile."""
-        return self.vectors * self.lanes
+        return self.vectors if self.inner else self.vectors * self.lanes
 
 
 def schedule_contraction(
     contraction: Contraction, buffers: Mapping[Node, Buffer], target: Target
 ) -> ContractionSchedule:
-    """Choose a schedule. Of `buffers` only the strides are looked at."""
-    swapped = contraction.columns.extent == 1 and contraction.rows.extent > 1
-    if swapped:
-        contraction = contraction.swapped()
-    right, columns, depth = contraction.right, contraction.columns, contraction.depth
-    inner = contraction.rows.extent == 1 and depth is neighbours_along(
-        right, buffers, (columns, depth)
-    )
-    looped = epilogue_cost(contraction, buffers) > _LONG_EPILOGUE
-    if inner:
-        return ContractionSchedule(
-            lanes=vector_lanes(depth.extent, contraction.dtype, target),
-            rows=1,
-            vectors=1,
-            depth_block=depth.extent,
-            row_block=1,
-            column_block=columns.extent,
-            chains=max(_ADD_LATENCY // max(columns.extent, 1), 1),
-            swapped=swapped,
-            inner=True,
-            parallel="batch" if _batch_size(contraction) >= ENOUGH_UNITS else "columns",
-        )
-    return _tiled(contraction, buffers, target, swapped, looped)
+    """Choose a schedule. Of `buffers` only the strides are looked at.
+
+    Vectors run along the columns, along the rows or along the depth, whichever is estimated to be
+    cheapest.
+    """
+    forms = [
+        _tiled(contraction, buffers, target, swapped=False),
+        _tiled(contraction, buffers, target, swapped=True),
+        _along_depth(contraction, buffers, target),
+    ]
+    return min(forms, key=lambda form: form[0])[1]
 
 
 def _tiled(
-    contraction: Contraction,
-    buffers: Mapping[Node, Buffer],
-    target: Target,
-    swapped: bool,
-    looped: bool,
-) -> ContractionSchedule:
-    m, n, k = (axis.extent for axis in (contraction.rows, contraction.columns, contraction.depth))
-    size = contraction.dtype.bytes
+    contraction: Contraction, buffers: Mapping[Node, Buffer], target: Target, *, swapped: bool
+) -> tuple[float, ContractionSchedule]:
+    """The schedule with vectors along the columns, or along the rows, and its cost."""
+    turned = swapped and contraction.columns.extent > 1
+    epilogue = epilogue_cost(contraction, buffers)
+    if swapped:
+        contraction = contraction.swapped()
+    m, n, k = _extents(contraction)
     lanes = vector_lanes(n, contraction.dtype, target)
-    # Integers have no fused multiply-add: the product needs a register of its own.
-    registers = target.vector_registers - (0 if contraction.dtype.is_float else 1)
-    rows, vectors = best_tile(m, -(-n // lanes), k, registers)
-    width = vectors * lanes
-    row_tiles, panels = -(-m // rows), -(-n // width)
-    reused = row_tiles > 1 or panels > 1
-    depth_block = _depth_block(k, (rows + width) * size, lanes, target) if reused else k
-    term_bytes = max(depth_block, 1) * size
-    row_block = max(target.l2_bytes // 2 // (term_bytes * rows), 1) * rows
-    column_block = max(_LARGEST_PANELS // (term_bytes * width), 1) * width
+    across = -(-n // lanes)
+    rows, vectors = best_tile(m, across, k, _registers(contraction, target))
+    row_tiles, panels = -(-m // rows), -(-across // vectors)
     left = _left_packing(contraction, buffers, rows, panels)
     right = _right_packing(contraction, buffers, row_tiles, target)
-    # Who shares the rows copies the same right operand, and the other way round.
-    repeated: dict[SharedAxis, int] = {
-        "columns": m if left != "in place" else 0,
-        "rows": n if right != "in place" else 0,
-    }
-    units: dict[SharedAxis, int] = {
-        "columns": panels,
-        "rows": row_tiles,
-        "batch": _batch_size(contraction),
-    }
-    return ContractionSchedule(
+    cost = product_cost(m, across, k, rows, vectors) + epilogue * m * across
+    cost += _copy_start(left, right) + _RIGHT_COPY_COST[right] * n * k
+    cost += _turn_cost(m, across, rows, lanes) if turned else 0
+    depth_block = _part(contraction, max(row_tiles, panels), lanes, lanes, target)
+    in_parts = depth_block < k
+    if not in_parts and (row_tiles > 1 or panels > 1):
+        term_bytes = (rows + vectors * lanes) * contraction.dtype.bytes
+        depth_block = _depth_block(k, term_bytes, lanes, target)
+    schedule = ContractionSchedule(
         lanes=lanes,
         rows=rows,
         vectors=vectors,
         depth_block=depth_block,
-        row_block=row_block,
-        column_block=column_block,
+        row_block=rows,
+        column_block=vectors * lanes,
         left=left,
         right=right,
-        chains=max(_ADD_LATENCY // (rows * vectors), 1) if depth_block == k else 1,
+        chains=max(ADD_LATENCY // (rows * vectors), 1) if depth_block == k else 1,
         swapped=swapped,
-        looped_epilogue=looped,
-        parallel=_shared_axis(units, repeated),
+        looped_epilogue=rows > 1 and epilogue > _LONG_EPILOGUE,
+        depth_parts=-(-k // depth_block) if in_parts else 1,
     )
+    return cost, _blocked(contraction, schedule, target)
+
+
+def _along_depth(
+    contraction: Contraction, buffers: Mapping[Node, Buffer], target: Target
+) -> tuple[float, ContractionSchedule]:
+    """The schedule with vectors along the depth, and its cost."""
+    swapped = contraction.columns.extent == 1 and contraction.rows.extent > 1
+    epilogue = epilogue_cost(contraction, buffers)
+    if swapped:
+        contraction = contraction.swapped()
+    m, n, k = _extents(contraction)
+    lanes = vector_lanes(k, contraction.dtype, target)
+    steps = -(-k // lanes)
+    rows, columns = depth_tile(m, n, steps, lanes, _registers(contraction, target))
+    row_tiles, column_tiles = -(-m // rows), -(-n // columns)
+    left = _depth_packing(contraction.left, contraction.rows, contraction, buffers, column_tiles)
+    right = _depth_packing(contraction.right, contraction.columns, contraction, buffers, row_tiles)
+    copied = (m if left != "in place" else 0) + (n if right != "in place" else 0)
+    cost = depth_cost(m, n, steps, rows, columns) + epilogue * m * column_tiles
+    cost += _copy_start(left, right) + _GATHER_COST * k * copied
+    chains = max(ADD_LATENCY // (rows * columns), 1)
+    depth_block = _part(contraction, max(row_tiles, column_tiles), lanes, lanes * chains, target)
+    schedule = ContractionSchedule(
+        lanes=lanes,
+        rows=rows,
+        vectors=columns,
+        depth_block=depth_block,
+        row_block=max(row_tiles, 1) * rows,
+        column_block=max(column_tiles, 1) * columns,
+        left=left,
+        right=right,
+        chains=chains,
+        swapped=swapped,
+        inner=True,
+        looped_epilogue=rows > 1 and epilogue > _LONG_EPILOGUE,
+        depth_parts=-(-k // depth_block) if depth_block < k else 1,
+    )
+    return cost, replace(schedule, parallel=_shared_axis(contraction, schedule))
+
+
+def _blocked(
+    contraction: Contraction, schedule: ContractionSchedule, target: Target
+) -> ContractionSchedule:
+    """The schedule with blocks that fit the caches, and the axis that is shared."""
+    rows, width = schedule.rows, schedule.width
+    term_bytes = max(schedule.depth_block, 1) * contraction.dtype.bytes
+    return replace(
+        schedule,
+        row_block=max(target.l2_bytes // 2 // (term_bytes * rows), 1) * rows,
+        column_block=max(_LARGEST_PANELS // (term_bytes * width), 1) * width,
+        parallel=_shared_axis(contraction, schedule),
+    )
+
+
+def _copy_start(left: LeftPacking, right: RightPacking) -> float:
+    return _COPY_START * ((left != "in place") + (right != "in place"))
+
+
+def _turn_cost(rows: int, vectors: int, tile_rows: int, lanes: int) -> float:
+    """Cycles to turn all tiles: they are cut into squares, which are also stored and loaded."""
+    squares = -(-rows // tile_rows) * -(-tile_rows // lanes) * vectors
+    return squares * lanes * (math.log2(lanes) + 3)
+
+
+def _extents(contraction: Contraction) -> tuple[int, int, int]:
+    return contraction.rows.extent, contraction.columns.extent, contraction.depth.extent
+
+
+def _registers(contraction: Contraction, target: Target) -> int:
+    """Integers have no fused multiply-add: the product needs a register of its own."""
+    return target.vector_registers - (0 if contraction.dtype.is_float else 1)
+
+
+def _part(contraction: Contraction, units: int, lanes: int, step: int, target: Target) -> int:
+    """Terms of a part of the depth, a multiple of `step`, or the whole depth.
+
+    It is cut so that there is enough to share and the operands of a part stay in the L2 cache; but
+    not if the product is short, or has enough tiles.
+    """
+    m, n, k = _extents(contraction)
+    if units >= ENOUGH_UNITS or contraction.batch or m * n * k < _WORTH_PARTS * lanes:
+        return k
+    size = contraction.dtype.bytes
+    most = min(k // _SHORTEST_PART, target.l2_bytes // (m * -(-n // lanes) * lanes * size))
+    wanted = max(ENOUGH_UNITS, -(-k * (m + n) * size // (target.l2_bytes // 4)))
+    parts = min(most, wanted)
+    return -(-k // (parts * step)) * step if parts > 1 else k
+
+
+def _depth_packing(
+    operand: Operand,
+    across: Axis,
+    contraction: Contraction,
+    buffers: Mapping[Node, Buffer],
+    times_read: int,
+) -> Literal["in place", "by row"]:
+    """Whether an operand is copied so that its terms are neighbours."""
+    depth = contraction.depth
+    if neighbours_along(operand, buffers, (across, depth)) is not depth:
+        return "by row"
+    computed = strided_access(operand, buffers) is None
+    return "by row" if computed and times_read > 1 else "in place"
 
 
 def _batch_size(contraction: Contraction) -> int:
     return math.prod(axis.extent for axis in contraction.batch)
 
 
-def _shared_axis(units: Mapping[SharedAxis, int], repeated: Mapping[SharedAxis, int]) -> SharedAxis:
+def _shared_axis(contraction: Contraction, schedule: ContractionSchedule) -> SharedAxis:
     """The axis of which there is enough and for which least is copied twice; else that of which
-    there is most."""
+    there is most. Parts of the depth, if there are any."""
+    if schedule.depth_parts > 1:
+        return "depth"
+    units: dict[SharedAxis, int] = {
+        "columns": -(-contraction.columns.extent // schedule.width),
+        "rows": -(-contraction.rows.extent // schedule.rows),
+        "batch": _batch_size(contraction),
+    }
+    # Who shares the rows copies the same right operand, and the other way round.
+    repeated: dict[SharedAxis, int] = {
+        "columns": contraction.rows.extent if schedule.left != "in place" else 0,
+        "rows": contraction.columns.extent if schedule.right != "in place" else 0,
+    }
 
     def merit(axis: SharedAxis) -> tuple[int, int, int]:
         return min(units[axis], ENOUGH_UNITS), -repeated.get(axis, 0), units[axis]
@@ -184,63 +288,11 @@ def shared_units(contraction: Contraction, schedule: ContractionSchedule) -> int
         contraction = contraction.swapped()
     if schedule.parallel == "batch":
         return _batch_size(contraction)
+    if schedule.parallel == "depth":
+        return schedule.depth_parts
     if schedule.parallel == "rows":
         return -(-contraction.rows.extent // schedule.rows)
-    return -(-contraction.columns.extent // schedule.column_unit)
-
-
-def vector_lanes(extent: int, dtype: DType, target: Target) -> int:
-    """Lanes of the vectors along an axis: a whole register, or less where the axis is short.
-
-    Elements narrower than 32 bits take as many lanes as 32-bit ones, so that tiles stay small.
-    """
-    element = max(dtype.bits, 32)
-    full = max(target.vector_bits // element, 1)
-    smallest = max(128 // element, 1)
-    return min(full, max(smallest, 1 << (extent - 1).bit_length() if extent > 1 else 1))
-
-
-def best_tile(rows: int, vectors: int, depth: int, registers: int) -> tuple[int, int]:
-    """The tile, in rows and vectors, with the smallest estimated cost for a product.
-
-    >>> best_tile(1024, 64, 1024, 32)
-    (14, 2)
-    """
-    candidates = _tiles(rows, vectors, registers)
-    return min(candidates, key=lambda tile: _product_cost(rows, vectors, depth, *tile))
-
-
-def _tiles(rows: int, vectors: int, registers: int) -> Iterator[tuple[int, int]]:
-    """Tiles whose accumulators, one row of the right operand and one broadcast fit."""
-    for tile_vectors in range(1, max(min(vectors, _MOST_VECTORS), 1) + 1):
-        most_rows = min((registers - 1 - tile_vectors) // tile_vectors, _MOST_ROWS, max(rows, 1))
-        for tile_rows in range(1, most_rows + 1):
-            yield tile_rows, tile_vectors
-
-
-def _product_cost(rows: int, vectors: int, depth: int, tile_rows: int, tile_vectors: int) -> float:
-    """Estimated cycles of all tiles, and a little for every kind of tile that must be compiled."""
-    kinds = [
-        (r, v, row_count * column_count)
-        for r, row_count in _parts(rows, tile_rows)
-        for v, column_count in _parts(vectors, tile_vectors)
-    ]
-    cycles = sum(_tile_cost(r, v, depth) * count for r, v, count in kinds)
-    return cycles * (1 + _KIND_COST * len(kinds))
-
-
-def _parts(extent: int, size: int) -> list[tuple[int, int]]:
-    """(size, how many) of the whole parts and of the rest, where there are any."""
-    parts = [(size, extent // size), (extent % size, 1)]
-    return [(size, count) for size, count in parts if size and count]
-
-
-def _tile_cost(rows: int, vectors: int, depth: int) -> float:
-    """Cycles of one tile: multiply-adds, or loads, or the latency of dependent adds, whichever is
-    most, and a little for loads that cost more than their turn."""
-    busy = max(rows * vectors, rows + vectors, _ADD_LATENCY)
-    loads = _BROADCAST_COST * rows + _VECTOR_COST * vectors
-    return depth * (busy + loads) + _TILE_COST + 2 * rows * vectors
+    return -(-contraction.columns.extent // schedule.width)
 
 
 def _depth_block(depth: int, bytes_per_term: int, lanes: int, target: Target) -> int:
@@ -261,13 +313,12 @@ def _left_packing(
     access = strided_access(left, buffers)
     if access is None:
         return copied
-    if panels < _PANELS_WORTH_A_COPY:
-        return "in place"
     size = contraction.dtype.bytes
     if access.stride(depth) == 1:
         worth = _collide(access.stride(contraction.rows) * size, rows)
     else:
-        worth = abs(access.stride(depth)) * size >= _PAGE_BYTES
+        far = abs(access.stride(depth)) * size >= _PAGE_BYTES
+        worth = far and panels >= _PANELS_WORTH_A_COPY
     return copied if worth else "in place"
 
 

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from graphc.codegen.backend import compile_text, target_machine
-from graphc.codegen.contraction import emit_contraction, scratch_bytes
+from graphc.codegen.contraction import emit_contraction, phases
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Module
 from graphc.codegen.merge_batch import merge_batch
 from graphc.codegen.operand import matmul_contraction
+from graphc.codegen.scratch_layout import scratch_bytes
 from graphc.codegen.target import Target, host_target
 from graphc.codegen.tiling import ContractionSchedule, schedule_contraction
 from graphc.codegen.values import POINTER, Value
@@ -74,7 +75,8 @@ def compile_kernel(
     )
     contraction = merge_batch(contraction, buffers)
     schedule = replace(schedule_contraction(contraction, buffers, target), **changes)
-    emit_contraction(function, contraction, buffers, schedule)
+    for phase in range(phases(schedule)):
+        emit_contraction(function, contraction, buffers, schedule, phase=phase)
     function.raw("ret void")
     compiled = compile_text(module.text(), target)
     engine = llvm.create_mcjit_compiler(

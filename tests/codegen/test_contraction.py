@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from graphc.codegen.contraction import emit_contraction, scratch_bytes
+from graphc.codegen.contraction import emit_contraction
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Module
 from graphc.codegen.operand import Contraction, matmul_contraction
+from graphc.codegen.scratch_layout import scratch_bytes
 from graphc.codegen.target import Target
-from graphc.codegen.tiling import ContractionSchedule, best_tile, schedule_contraction
+from graphc.codegen.tile_costs import best_tile
+from graphc.codegen.tiling import ContractionSchedule, schedule_contraction
 from graphc.codegen.values import POINTER, Value
 from graphc.ir.build import ops, scalar
 from graphc.ir.graph import Node

@@ -168,7 +168,7 @@ def test_batches_of_products(left: Shape, right: Shape) -> None:
 @pytest.mark.parametrize("axis", ["batch", "rows", "columns"])
 def test_every_axis_of_a_product_may_be_shared(axis: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With all kinds of copies and with sums of part of the depth, which tasks share or not."""
-    monkeypatch.setattr("graphc.codegen.tiling._shared_axis", lambda units, repeated: axis)
+    monkeypatch.setattr("graphc.codegen.tiling._shared_axis", lambda product, schedule: axis)
     small = replace(NARROW, l2_bytes=8 << 10)
     a, b = tensor("a", (3, 50, 700)), tensor("b", (3, 61, 700))
     y = ops.matmul(ops.exp(a), ops.transpose(ops.exp(b), perm=(0, 2, 1)))
