@@ -51,7 +51,7 @@ class _PhaseWriter(LoopWriter):
         phase: int,
     ) -> None:
         super().__init__(function, nest, buffers, scratch)
-        self.function = function
+        self.evaluator = self.rows[0].evaluator
         self.scratch = scratch
         self.sharing = sharing
         self.share = share

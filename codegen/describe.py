@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 
-from graphc.codegen.loop_nest import Access, LoopNest
+from graphc.codegen.loop_nest import LoopNest
+from graphc.codegen.loop_schedule import Access
 from graphc.codegen.operand import Contraction
 from graphc.codegen.plan import KernelPlan, StepPlan
 from graphc.codegen.sharing import Sharing
@@ -91,10 +92,9 @@ def _shared(sharing: Sharing) -> str:
 
 
 def _vectors(nest: LoopNest, number: int) -> str:
-    schedule = nest.schedule
-    if number != schedule.lane_axis:
-        return ""
-    return f" by {schedule.lanes} lanes"
+    if number == nest.row_loop:
+        return f" by {nest.schedule.rows} rows"
+    return f" by {nest.schedule.lanes} lanes" if number == nest.schedule.lane_axis else ""
 
 
 def _access(nest: LoopNest, access: Access, names: Names) -> str:

@@ -70,7 +70,9 @@ class Function(Writer):
     def unary(self, opcode: str, x: Value) -> Value:
         return self.pure(f"{opcode} {x.typed}", x.dtype, x.lanes, x)
 
-    def intrinsic(self, name: str, *operands: Value, dtype: DType | None = None) -> Value:
+    def intrinsic(
+        self, name: str, *operands: Value, dtype: DType | None = None, flags: str = ""
+    ) -> Value:
         """A call of `llvm.NAME` overloaded on the first operand's type, which is the result's
         unless `dtype` says otherwise."""
         first = operands[0]
@@ -82,7 +84,8 @@ class Function(Writer):
             f"declare {returns} @{symbol}({', '.join(operand.type for operand in operands)})"
         )
         arguments = ", ".join(operand.typed for operand in operands)
-        right = f"call {returns} @{symbol}({arguments})"
+        call = f"call {flags}" if flags else "call"
+        right = f"{call} {returns} @{symbol}({arguments})"
         return self.pure(right, result, first.lanes, *operands)
 
     def fma(self, x: Value, y: Value, z: Value) -> Value:

@@ -1,6 +1,6 @@
 """From a group of nodes to a loop nest: axes, sweeps, accesses, schedule.
 
-Owns `LoopNest` and the analysis that chooses its schedule; `loops` writes the code. Serves the
+Owns `LoopNest` and the analysis of its sweeps and accesses; `loops` writes the code. Serves the
 kernel shapes map, reduce and row, which are one: loops over parallel axes, and at each of their
 points a number of sweeps over the reduced axes. Imports `ir` and `codegen`. Invariant: a loop
 nest is a plain value that the dump prints whole.
@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from graphc.codegen.coordinates import Axis, Index, Indices, affine_index
+from graphc.codegen.loop_schedule import Access, LoopSchedule, choose_schedule, merged_extents
 from graphc.codegen.target import Target
 from graphc.ir.access import broadcast_map, compose, operand_maps
 from graphc.ir.domain import Domain
@@ -25,31 +26,6 @@ from graphc.ir.types import row_major_strides
 
 CACHED_COST = 8
 """A value at least this expensive is kept in scratch memory rather than computed per sweep."""
-
-REGISTERS = 4
-"""Registers that a vector takes where there is much to do: what is computed in one of them hides
-the latency of the others. LLVM splits a vector that is wider than a register."""
-
-
-@dataclass(frozen=True)
-class Access:
-    """A tensor read or written in the nest: by how many elements its address moves for a step on
-    each axis of the domain. `indirect` marks an address that comes partly from data."""
-
-    node: Node
-    factors: tuple[int, ...]
-    write: bool = False
-    indirect: bool = False
-
-
-@dataclass(frozen=True)
-class LoopSchedule:
-    """How the nest is run: which axis is vectorised, by how many lanes, and which axes are run as
-    one with the axis after them."""
-
-    lane_axis: int | None
-    lanes: int
-    merged: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -127,7 +103,19 @@ class LoopNest:
     @property
     def scratch_bytes(self) -> int:
         """Size of the scratch memory."""
+        return self.row_bytes * self.schedule.rows
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of the scratch memory of one row."""
         return sum(self._row_bytes(node) for sweep in self.sweeps for node in sweep.caches)
+
+    @property
+    def row_loop(self) -> int | None:
+        """The parallel loop of which several rounds are written side by side."""
+        if self.schedule.rows == 1:
+            return None
+        return self.loops(reduced=False)[-1][0]
 
     def _row_bytes(self, node: Node) -> int:
         row = math.prod(axis.extent for axis in self.axes if axis.reduced)
@@ -143,9 +131,10 @@ def build_loop_nest(group: KernelGroup, stored: Sequence[Node], target: Target) 
         for i, extent in enumerate(domain.shape)
     )
     accesses, positional = _accesses(group, stored, domain)
-    schedule = _choose_schedule(group, axes, accesses, positional, target)
     inside = {node for node in group.nodes if _is_inside(node, domain)}
     sweeps = _sweeps(group, stored, inside) if domain.reduced is not None else ()
+    work = max((_work(sweep, inside) for sweep in sweeps), default=0)
+    schedule = choose_schedule(group, axes, accesses, positional, work, target)
     if _keeps_rows(axes, schedule):
         sweeps = _with_caches(group, sweeps, inside)
     swept = {node for sweep in sweeps for node in sweep.stores}
@@ -231,6 +220,11 @@ def _with_caches(
     return tuple(result)
 
 
+def _work(sweep: Sweep, inside: set[Node]) -> int:
+    """Operations an element."""
+    return sum(node.op.cost for node in (*sweep.reductions, *_needed_in(sweep, inside)))
+
+
 def _needed_in(sweep: Sweep, inside: set[Node]) -> set[Node]:
     """The values at the points of a sweep that it computes."""
     pending = [*sweep.stores, *(node.operands[0] for node in sweep.reductions)]
@@ -297,72 +291,3 @@ def _factors(node: Node, mapping: AccessMap, rank: int) -> tuple[int, ...]:
             for axis, scale in entry.terms:
                 factors[axis] += scale * stride
     return tuple(factors)
-
-
-def _choose_schedule(
-    group: KernelGroup,
-    axes: Sequence[Axis],
-    accesses: Sequence[Access],
-    positional: frozenset[int],
-    target: Target,
-) -> LoopSchedule:
-    solid = [i for i, axis in enumerate(axes) if axis.extent > 1]
-    merged = frozenset(
-        i
-        for i, following in pairwise(solid)
-        if axes[i].reduced == axes[following].reduced
-        and not positional & {i, following}
-        and all(_runs_on(access, i, following, axes) for access in accesses)
-    )
-    extents = merged_extents(axes, solid, merged)
-    candidates = [axis for axis in extents if _can_be_lanes(axis, accesses)]
-    if not candidates:
-        return LoopSchedule(None, 1, merged)
-    lane_axis = min(candidates, key=lambda i: (_lane_cost(i, accesses, extents[i]), -i))
-    return LoopSchedule(lane_axis, _choose_lanes(group, extents[lane_axis], target), merged)
-
-
-def _choose_lanes(group: KernelGroup, extent: int, target: Target) -> int:
-    """Several registers full where the axis is long enough and the work is not heavy already."""
-    widest = max([32, *(node.dtype.bits for node in group.nodes if node.dtype.is_float)])
-    one = target.vector_bits // widest
-    work = sum(node.op.cost for node in group.nodes)
-    lanes = one * (REGISTERS if work <= 40 else 1)
-    while lanes > one and lanes > extent:
-        lanes //= 2
-    while lanes // 2 >= extent:
-        lanes //= 2
-    return lanes
-
-
-def _runs_on(access: Access, axis: int, following: int, axes: Sequence[Axis]) -> bool:
-    """Whether the address moves over the end of the following axis as to its next element."""
-    step = access.factors[following] * axes[following].extent
-    return not access.indirect and access.factors[axis] == step
-
-
-def merged_extents(
-    axes: Sequence[Axis], solid: Sequence[int], merged: frozenset[int]
-) -> dict[int, int]:
-    """The loops that are left, each by its last axis, with the number of its rounds."""
-    extents, run = {}, 1
-    for i in solid:
-        run *= axes[i].extent
-        if i not in merged:
-            extents[i], run = run, 1
-    return extents
-
-
-def _can_be_lanes(axis: int, accesses: Sequence[Access]) -> bool:
-    return all(access.factors[axis] in (0, 1) for access in accesses if access.write)
-
-
-def _lane_cost(axis: int, accesses: Sequence[Access], extent: int) -> float:
-    """Rough cycles an element along this axis: neighbours are cheap, gathers dear."""
-    cost = 0.0
-    for access in accesses:
-        if access.indirect or access.factors[axis] not in (0, 1):
-            cost += 16
-        else:
-            cost += 1 if access.factors[axis] else 0.5
-    return cost + 64 / extent

@@ -9,7 +9,7 @@ written over the parameter it reads; the order of every reduction depends on sha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -71,6 +71,31 @@ def emit_loop_nest(
     LoopWriter(function, nest, buffers, scratch, task).write()
 
 
+class _Row:
+    """One of the rows that are written side by side: where its values lie, and the evaluator that
+    stands on it."""
+
+    def __init__(
+        self,
+        function: Function,
+        nest: LoopNest,
+        buffers: Mapping[Node, Buffer],
+        scratch: Value | None,
+        number: int,
+    ) -> None:
+        self.number = number
+        lane_axis = None if nest.schedule.lane_axis is None else nest.axes[nest.schedule.lane_axis]
+        written = {*nest.stores, *(node for sweep in nest.sweeps for node in sweep.stores)}
+        self.stored = {node: buffers[node] for node in written}
+        for node, offset in nest.scratch_offsets().items():
+            assert scratch is not None
+            place = index(number * nest.row_bytes + offset)
+            address = function.offset(scratch, int8, place)
+            self.stored[node] = Buffer(address, nest.row_strides(), written=True)
+        read = {node: buffer for node, buffer in buffers.items() if node not in written}
+        self.evaluator = Evaluator(function, read, lane_axis, nest.schedule.lanes)
+
+
 class LoopWriter:
     """Writes the loops of one nest. Of the loops that `task` and `stretch` name, only a part."""
 
@@ -83,20 +108,14 @@ class LoopWriter:
         task: Task | None = None,
     ) -> None:
         self.nest = nest
+        self.function = function
         self.task = task
         self.stretch: Stretch | None = None
         self.lanes = nest.schedule.lanes
-        lane_axis = None if nest.schedule.lane_axis is None else nest.axes[nest.schedule.lane_axis]
-        written = {*nest.stores, *(node for sweep in nest.sweeps for node in sweep.stores)}
-        self.stored = {node: buffers[node] for node in written}
-        for node, offset in nest.scratch_offsets().items():
-            assert scratch is not None
-            address = function.offset(scratch, int8, index(offset))
-            self.stored[node] = Buffer(address, nest.row_strides(), written=True)
-        read = {node: buffer for node, buffer in buffers.items() if node not in written}
-        self.evaluator = Evaluator(function, read, lane_axis, self.lanes)
-        for axis in nest.axes:
-            self.evaluator.set_axis(axis, index(0))
+        numbers = range(nest.schedule.rows)
+        self.rows = [_Row(function, nest, buffers, scratch, number) for number in numbers]
+        for number in range(len(nest.axes)):
+            self._stand(number, index(0))
 
     def write(self) -> None:
         self._loops(self.nest.loops(reduced=False), self._point)
@@ -127,10 +146,40 @@ class LoopWriter:
         def nested(carried: Sequence[Value]) -> list[Value]:
             return self._loops(inner, body, carried, folds)
 
+        if number == self.nest.row_loop:
+            self._rows_loop(number, extent, nested)
+            return []
         if task is not None and task.loop == number:
             self._shared_rounds(task, extent, 1, nested)
             return []
         return self._rounds(number, origin, extent, 1, nested, carried, folds)
+
+    def _rows_loop(
+        self, number: int, extent: int, body: Callable[[Sequence[Value]], list[Value]]
+    ) -> None:
+        """Rounds of several rows side by side, then the rows that are left, one by one."""
+        count, task = len(self.rows), self.task
+        whole = extent // count * count
+        is_shared = task is not None and task.loop == number
+        if task is not None and is_shared:
+            self._shared_rounds(task, extent // count, count, body)
+        else:
+            self._rounds(number, index(0), whole, count, body, (), None)
+        if whole == extent:
+            return
+        self.rows, together = self.rows[:1], self.rows
+        with self._if_last(task if is_shared else None):
+            self._rounds(number, index(whole), extent - whole, 1, body, (), None)
+        self.rows = together
+
+    @contextmanager
+    def _if_last(self, task: Task | None) -> Iterator[None]:
+        """Code for the last task alone, if there are several."""
+        if task is None:
+            yield
+            return
+        with self.function.when(task.share.is_last(self.function), "last"), self._scope():
+            yield
 
     def _vector_loop(
         self,
@@ -144,7 +193,7 @@ class LoopWriter:
     ) -> list[Value]:
         """Rounds of a vector each, then one for the elements that are left: from `start` to
         `extent`, both counted from `origin`."""
-        lanes, function, values = self.lanes, self.evaluator.function, list(carried)
+        lanes, function, values = self.lanes, self.function, list(carried)
         length = (extent - start) // lanes * lanes
         first = function.add_index(origin, index(start))
         if length == lanes:
@@ -157,16 +206,16 @@ class LoopWriter:
             while lanes > LEAST_REST and lanes // 2 >= rest:
                 lanes //= 2
             here = function.add_index(first, index(length))
-            with self._standing_at(number, here), self.evaluator.vectors_of(lanes):
+            with self._standing_at(number, here), self._vectors_of(lanes):
                 values = body(None if rest == lanes else first_lanes(rest, lanes), values)
         return values
 
     def _shared_vectors(self, task: Task, extent: int, body: Body) -> None:
         """This task's rounds of a vector each; what is left is the last task's."""
-        function, step = self.evaluator.function, self.lanes
+        step = self.lanes
         self._shared_rounds(task, extent // step, step, partial(body, None))
         if extent % step:
-            with function.when(task.share.is_last(function), "last"), self.evaluator.scope():
+            with self._if_last(task):
                 start = extent // step * step
                 self._vector_loop(task.loop, index(0), start, extent, body, (), None)
 
@@ -174,15 +223,15 @@ class LoopWriter:
         self, task: Task, rounds: int, step: int, body: Callable[[Sequence[Value]], list[Value]]
     ) -> None:
         """This task's part of a parallel loop of so many rounds."""
-        axis, function = self.nest.axes[task.loop], self.evaluator.function
+        axis, function = self.nest.axes[task.loop], self.function
         start, stop = (
             function.scale_index(bound, step) for bound in task.share.bounds(function, rounds)
         )
         with (
             function.loop(start, stop, step, (), axis.name, always_runs=True) as loop,
-            self.evaluator.scope(),
+            self._scope(),
         ):
-            self.evaluator.set_axis(axis, loop.counter)
+            self._stand(task.loop, loop.counter)
             body([])
 
     def _rounds(
@@ -196,17 +245,17 @@ class LoopWriter:
         folds: Folds | None,
     ) -> list[Value]:
         """Rounds of `step` along `length` of an axis; in blocks where there is much to fold."""
-        axis, function, block = self.nest.axes[number], self.evaluator.function, step
+        axis, function, block = self.nest.axes[number], self.function, step
         while folds is not None and length > block * RADIX:
             block *= RADIX
         whole = length // block * block
         with (
             function.loop(index(0), index(whole), block, carried, axis.name) as loop,
-            self.evaluator.scope(),
+            self._scope(),
         ):
             here = function.add_index(start, loop.counter)
             if folds is None or block == step:
-                self.evaluator.set_axis(axis, here)
+                self._stand(number, here)
                 loop.next = body(loop.carried)
             else:
                 fresh = folds.identity()
@@ -217,10 +266,34 @@ class LoopWriter:
         after = function.add_index(start, index(whole))
         return self._rounds(number, after, length - whole, step, body, loop.results, folds)
 
+    # Where the rows stand
+
     @contextmanager
     def _standing_at(self, number: int, position: Value) -> Iterator[None]:
-        with self.evaluator.scope():
-            self.evaluator.set_axis(self.nest.axes[number], position)
+        with self._scope():
+            self._stand(number, position)
+            yield
+
+    def _stand(self, number: int, position: Value) -> None:
+        """Code from here on is at this place of an axis; each row at its own."""
+        for row in self.rows:
+            here = position
+            if number == self.nest.row_loop:
+                here = self.function.add_index(position, index(row.number))
+            row.evaluator.set_axis(self.nest.axes[number], here)
+
+    @contextmanager
+    def _scope(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for row in self.rows:
+                stack.enter_context(row.evaluator.scope())
+            yield
+
+    @contextmanager
+    def _vectors_of(self, lanes: int) -> Iterator[None]:
+        with ExitStack() as stack:
+            for row in self.rows:
+                stack.enter_context(row.evaluator.vectors_of(lanes))
             yield
 
     # One point of the parallel axes
@@ -233,16 +306,20 @@ class LoopWriter:
         return list(carried)
 
     def _store(self, nodes: Sequence[Node], mask: Value | None) -> None:
-        places = [(node, self.nest.index(node)) for node in nodes]
-        values = [self.evaluator.value(node, at, mask) for node, at in places]
-        for (node, at), value in zip(places, values, strict=True):
-            self.evaluator.store(self.stored[node], at, value, mask)
+        places = [(row, node, self.nest.index(node)) for row in self.rows for node in nodes]
+        values = [row.evaluator.value(node, at, mask) for row, node, at in places]
+        for (row, node, at), value in zip(places, values, strict=True):
+            row.evaluator.store(row.stored[node], at, value, mask)
 
     def _folds(self, sweep: Sweep) -> Folds:
-        """The reductions of a sweep."""
+        """The reductions of a sweep, on each row."""
         # The last vector along parallel lanes has accumulators for its own lanes only.
-        lanes = self.lanes if self.nest.lanes_reduce else self.evaluator.lanes
-        folds = [Fold(self.nest, self.evaluator, node, lanes) for node in sweep.reductions]
+        lanes = self.lanes if self.nest.lanes_reduce else self.rows[0].evaluator.lanes
+        folds = [
+            Fold(self.nest, row.evaluator, node, lanes)
+            for row in self.rows
+            for node in sweep.reductions
+        ]
         return Folds(folds, lanes)
 
     def _swept(self, sweep: Sweep, folds: Folds, mask: Value | None) -> list[Value]:
@@ -263,5 +340,6 @@ class LoopWriter:
     def _finish(self, sweep: Sweep, folds: Folds, carried: Sequence[Value]) -> None:
         """Make what a sweep has accumulated and kept known to what comes after it."""
         folds.finish(carried)
-        for node in sweep.stores + sweep.caches:
-            self.evaluator.buffers[node] = self.stored[node]
+        for row in self.rows:
+            for node in sweep.stores + sweep.caches:
+                row.evaluator.buffers[node] = row.stored[node]

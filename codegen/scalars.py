@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from graphc.codegen import halves, vector_math
 from graphc.codegen.emit import FAST_CONTRACT, Function
-from graphc.codegen.values import Value, constant
+from graphc.codegen.values import Value, constant, is_number
 from graphc.ir.scalar import Comparison, Going, State, Step
 from graphc.ir.types import HALVES, DType, bool_
 
+_EXTREMUM: dict[Comparison, str] = {"gt": "maximum", "lt": "minimum"}
 _FLOAT_PREDICATE = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 
 
@@ -272,7 +273,11 @@ class VectorScalars:
         return self.function.binary(name, x, y)
 
     def _extremum(self, how: Comparison, x: Value, y: Value) -> Value:
+        has_number = is_number(x) or is_number(y)
         x, y = self.align(x, y)
+        if x.dtype.is_float and not has_number:
+            # LLVM would merge the two selects below, and then take two comparisons for them.
+            return self.function.intrinsic(_EXTREMUM[how], x, y, flags="nsz")
         better = self.select(self.compare(how, x, y), x, y)
         if not x.dtype.is_float:
             return better

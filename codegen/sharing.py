@@ -106,22 +106,24 @@ def _tasks(units: int, nanoseconds: float, threads: int) -> int:
 
 
 def units_of(nest: LoopNest, number: int, rounds: int) -> int:
-    """Whole rounds of a loop; one along the lanes is of a vector."""
+    """Whole rounds of a loop: along the lanes of a vector each, or of several rows."""
     return rounds // step_of(nest, number)
 
 
 def step_of(nest: LoopNest, number: int) -> int:
-    schedule = nest.schedule
-    return schedule.lanes if number == schedule.lane_axis else 1
+    if number == nest.row_loop:
+        return nest.schedule.rows
+    return nest.schedule.lanes if number == nest.schedule.lane_axis else 1
 
 
 def _blocks(nest: LoopNest, nanoseconds: float, threads: int) -> Sharing | None:
     """Blocks of the reduced loop with most rounds, if it has enough of them.
 
     Scratch memory holds the row of one point, and all points are swept before the next sweep.
+    Rows that are short enough to be swept side by side are not cut.
     """
     points = math.prod(n for _, n in nest.loops(reduced=False))
-    if points > 1 and nest.scratch_bytes:
+    if nest.row_loop is not None or (points > 1 and nest.scratch_bytes):
         return None
     rounds = {number: units_of(nest, number, n) for number, n in nest.loops(reduced=True)}
     chosen = max(rounds, key=lambda i: rounds[i], default=None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from graphc.codegen.loop_nest import LoopNest
+from graphc.codegen.loop_schedule import REGISTERS
 from graphc.ir.build import Expression, constant, ops, scalar
 from graphc.ir.graph import Graph, Node, Update
 from graphc.ir.types import DType, Shape, float32, float64, int32, int64, uint64
@@ -92,6 +94,31 @@ def test_softmax_is_one_row_kernel(shape: Shape, axis: int) -> None:
     compilation = check(graph_of(probabilities, total, inputs=(x,)), arrays, rtol=1e-5)
     if 1 not in shape:
         assert [kernel.group.shape for kernel in compilation.kernels] == ["row"]
+
+
+@pytest.mark.parametrize("dtype", [float32, float64])
+@pytest.mark.parametrize(
+    "shape", [(2, 5), (3, 16), (4, 17), (5, 64), (9, 33), (7, 1), (6, 1023), (5, 1025)], ids=str
+)
+def test_rows_side_by_side(shape: Shape, dtype: DType) -> None:
+    x = tensor("x", shape, dtype)
+    probabilities, total = softmax(x, 1)
+    places = ops.argmax(x, axes=(1,))
+    graph = graph_of(probabilities, total, places, inputs=(x,))
+    check(graph, {"x": normal(*shape).astype(dtype.numpy)}, rtol=1e-5)
+
+
+def test_short_rows_are_swept_side_by_side_and_long_ones_alone() -> None:
+    rows = []
+    for length in (16, 10_000):
+        x = tensor("x", (10, length))
+        compilation = check(
+            graph_of(softmax(x, 1)[0], inputs=(x,)), {"x": normal(10, length)}, rtol=1e-4
+        )
+        nest = compilation.kernels[0].loops
+        assert isinstance(nest, LoopNest)
+        rows.append(nest.schedule.rows)
+    assert rows == [REGISTERS, 1]
 
 
 def test_expensive_values_are_kept_in_scratch_memory() -> None:

@@ -82,6 +82,15 @@ def test_maps_share_the_outermost_loop_that_has_enough_rounds() -> None:
         assert cut.axis == axis
 
 
+@pytest.mark.parametrize("shape", [(6, 50), (67, 50), (8, 1000), (3, 31, 20)], ids=str)
+def test_rows_side_by_side(shape: Shape) -> None:
+    x = tensor("x", shape)
+    axis = len(shape) - 1
+    powers = ops.exp(ops.sub(x, ops.max(x, axes=(axis,), keepdims=True)))
+    y = ops.div(powers, ops.sum(powers, axes=(axis,), keepdims=True))
+    check_shared(graph_of(y, inputs=(x,)), {"x": values(shape)}, rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(4096,), (1000, 7), (9, 700), (3, 5000), (64, 64), (5001, 1)])
 @pytest.mark.parametrize("dtype", [float32, float64])
 def test_reductions_over_each_axis(shape: Shape, dtype: DType) -> None:
