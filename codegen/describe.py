@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 
+from graphc.codegen.bundles import Bundle
 from graphc.codegen.loop_nest import LoopNest
 from graphc.codegen.loop_schedule import Access
 from graphc.codegen.operand import Contraction
@@ -26,7 +27,11 @@ def describe_kernels(plan: StepPlan) -> str:
 
     def kernels(step: StepPlan) -> str:
         names = value_names(step.graph)
-        return "\n".join("\n".join(_describe(kernel, names)) + "\n" for kernel in step.kernels)
+        together = {b.first: _together(step, b) for b in step.bundles if b.tasks > 1}
+        return "\n".join(
+            "\n".join(_describe(kernel, names, together.get(number, ""))) + "\n"
+            for number, kernel in enumerate(step.kernels)
+        )
 
     return _every_step(plan, kernels)
 
@@ -43,7 +48,13 @@ def _every_step(plan: StepPlan, describe: Callable[[StepPlan], str]) -> str:
     return "\n".join([*inner, describe(plan)])
 
 
-def _describe(kernel: KernelPlan, names: Names) -> Iterator[str]:
+def _together(step: StepPlan, bundle: Bundle) -> str:
+    """Up to which kernel they run side by side."""
+    last = step.kernels[bundle.numbers[-1]].group.name
+    return f"all from here to {last}, {bundle.tasks} tasks"
+
+
+def _describe(kernel: KernelPlan, names: Names, together: str) -> Iterator[str]:
     group = kernel.group
     yield f"kernel {group.name} {group.shape}  # {group.reason}"
     if kernel.same_as:
@@ -61,6 +72,8 @@ def _describe(kernel: KernelPlan, names: Names) -> Iterator[str]:
         yield f"  schedule  {', '.join(settings)}"
     if kernel.sharing and not kernel.same_as:
         yield f"  shared    {_shared(kernel.sharing)}"
+    if together:
+        yield f"  together  {together}"
     yield f"  reads     {_typed(kernel.reads, names)}"
     yield f"  writes    {_typed(kernel.writes, names)}"
     if kernel.scratch_bytes:

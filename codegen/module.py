@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from graphc.codegen import blocks
+from graphc.codegen.bundles import Bundle, emit_bundle
 from graphc.codegen.clocks import Clocks
 from graphc.codegen.contraction import emit_contraction, phases
 from graphc.codegen.emit import Function, Module
@@ -71,12 +72,19 @@ def _emit_kernels(module: Module, step: _StepWriter, plan: StepPlan) -> None:
     symbol, names = step.function.name, value_names(plan.graph)
     callees = {inner.graph: _emit_nested(module, step, inner) for inner in plan.nested}
     written: dict[Hashable, tuple[Phase, ...]] = {}
-    for kernel in plan.kernels:
-        if kernel.key not in written:
-            name = f"{symbol}.{kernel.group.name}"
-            written[kernel.key] = emit_kernel(module, name, kernel, plan.memory, names, callees)
-        with step.measured(kernel):
-            step.run(kernel, written[kernel.key])
+    for bundle in plan.bundles:
+        kernels = [plan.kernels[number] for number in bundle.numbers]
+        for kernel in kernels:
+            if kernel.key not in written:
+                name = f"{symbol}.{kernel.group.name}"
+                written[kernel.key] = emit_kernel(module, name, kernel, plan.memory, names, callees)
+        # Clocks need kernels that run by themselves.
+        if len(kernels) > 1 and not step.clocks:
+            step.run_bundle(bundle, kernels, [written[kernel.key][0] for kernel in kernels])
+            continue
+        for kernel in kernels:
+            with step.measured(kernel):
+                step.run(kernel, written[kernel.key])
 
 
 def _emit_nested(module: Module, outer: _StepWriter, plan: StepPlan) -> Callee:
@@ -218,8 +226,13 @@ class _StepWriter:
         first["constant"] = first["param"] + len(graph.params)
         first["output"] = first["constant"] + len(memory.constants)
         self._first = first
-        shared = [kernel for kernel in plan.kernels if kernel.sharing]
-        sizes = [len(_slots(kernel, memory)) + 1 for kernel in shared]
+        shared = [[kernel] for kernel in plan.kernels if kernel.sharing]
+        several = (bundle.numbers for bundle in plan.bundles if bundle.tasks > 1)
+        together = [[plan.kernels[number] for number in numbers] for numbers in several]
+        sizes = [
+            sum(len(_slots(kernel, memory)) + 1 for kernel in kernels)
+            for kernels in (*shared, *together)
+        ]
         self._table = self.function.stack_slots(POINTER, max(sizes)) if sizes else None
 
     def address(self, slot: Storage) -> Value:
@@ -243,11 +256,26 @@ class _StepWriter:
             for phase in phases:
                 self.function.call(phase.function, arguments)
             return
-        assert self._table is not None
-        for i, address in enumerate(arguments):
-            self.function.store(address, self.function.offset(self._table, POINTER, index(i)))
+        table = self._filled_table(arguments)
         for phase in phases:
-            self._run_tasks(phase, self._table)
+            self._run_tasks(phase, table)
+
+    def run_bundle(
+        self, bundle: Bundle, kernels: Sequence[KernelPlan], phases: Sequence[Phase]
+    ) -> None:
+        """Write the call of kernels that run side by side; each has one function."""
+        arguments = [[self.address(slot) for slot in _slots(k, self.memory)] for k in kernels]
+        table = self._filled_table([address for each in arguments for address in each])
+        name = f"{self.function.name}.{kernels[0].group.name}.bundle"
+        functions, sizes = [phase.function for phase in phases], [*map(len, arguments)]
+        task = emit_bundle(self.function.module, name, bundle, functions, sizes)
+        self._run_tasks(Phase(task, bundle.tasks), table)
+
+    def _filled_table(self, addresses: Sequence[Value]) -> Value:
+        assert self._table is not None
+        for i, address in enumerate(addresses):
+            self.function.store(address, self.function.offset(self._table, POINTER, index(i)))
+        return self._table
 
     def _run_tasks(self, phase: Phase, table: Value) -> None:
         """On the pool, if there are several."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from graphc.codegen.bundles import Bundle, find_bundles
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.estimate import nanoseconds
 from graphc.codegen.loop_nest import LoopNest, build_loop_nest
@@ -60,10 +61,12 @@ class KernelPlan:
 
 @dataclass(frozen=True)
 class StepPlan:
-    """A fused graph, its kernels in order and its memory; of nested graphs their plans, too."""
+    """A fused graph, its kernels in order, which of them run side by side, and its memory; of
+    nested graphs their plans, too."""
 
     graph: Graph
     kernels: tuple[KernelPlan, ...]
+    bundles: tuple[Bundle, ...]
     memory: MemoryPlan
     nested: tuple[StepPlan, ...]
 
@@ -74,7 +77,7 @@ class StepPlan:
     @property
     def threads(self) -> int:
         """The most threads that work at the same time."""
-        counts = (kernel.tasks for kernel in self.kernels)
+        counts = (each.tasks for each in (*self.kernels, *self.bundles))
         return max([1, *counts, *(inner.threads for inner in self.nested)])
 
 
@@ -87,10 +90,11 @@ def plan_step(graph: Graph, target: Target, threads: int = 1) -> StepPlan:
         kernels = tuple(_plan_kernels(current, reused, target, threads, plans))
         scratch = {kernel.group.name: kernel.scratch_bytes for kernel in kernels}
         memory = plan_memory(current, scratch, reused)
+        bundles = tuple(find_bundles(kernels, memory, threads))
         inner = {
             id(g): plans[id(g)] for n in current.nodes for g in nested_graphs(n.attrs).values()
         }
-        plans[id(current)] = StepPlan(current, kernels, memory, tuple(inner.values()))
+        plans[id(current)] = StepPlan(current, kernels, bundles, memory, tuple(inner.values()))
     return plans[id(graph)]
 
 
