@@ -9,7 +9,8 @@ The fusion rules are few, so that a reader can predict them:
    reduces the domain, over the axes that the kernel reduces already or none yet. What is computed
    of a reduction's result, at the shape without those axes, fits too.
 3. Two kernels that turn out to loop over the same space, one of which reads the other only at the
-   element being computed, become one (`merge`).
+   element being computed, become one (`merge`). So does a kernel that does little more than copy
+   with one that reads the same, or updates it.
 4. A matrix product begins a kernel; elementwise nodes of its result's shape are its epilogue.
 5. A kernel of elementwise nodes that only feeds one matrix product dissolves into its prologue.
 6. Moves of data, positions and cheap arithmetic are written again in each kernel that uses them
@@ -55,7 +56,7 @@ def fuse(graph: Graph) -> Graph:
 
 def _group(graph: Graph, inlining: Inlining) -> Grouping:
     grouping = Grouping(graph, inlining)
-    merge_kernels(grouping)
+    merge_kernels(grouping, graph.updates)
     return grouping
 
 

@@ -1,26 +1,76 @@
 """Merge kernels that loop over the same space.
 
 Owns `merge_kernels`, the third of the fusion rules that `fuse` documents: grouping goes node by
-node and cannot know that two kernels it has begun will meet. Imports `ir` only. Invariant: as in
-`grouping`, kernels do not depend on one another in a circle.
+node and cannot know that two kernels it has begun will meet, in a value or in what they touch.
+Imports `ir` only. Invariant: as in `grouping`, kernels do not depend on one another in a circle.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from graphc.ir.access import compose
 from graphc.ir.domain import Domain, same_place
-from graphc.ir.graph import Node
+from graphc.ir.graph import Node, Update
 from graphc.ir.op import AccessMap
 from graphc.ir.passes.grouping import MAX_NODES, Grouping, Kernel, leads_to
 
+MAX_COST = 2
+"""Most arithmetic an element in a kernel that goes along with another which it does not need."""
 
-def merge_kernels(grouping: Grouping) -> None:
-    """Merge each kernel, where it can be, into the first that reads it."""
+MAX_COMPANIONS = 8
+"""Most kernels looked at for one that another may go along with."""
+
+
+def merge_kernels(grouping: Grouping, updates: Collection[Update]) -> None:
+    """Merge each kernel, where it can be, into the first that reads it; then small ones into one
+    that touches the same memory."""
     for kernel in grouping.kernels:
         for user in sorted(kernel.users, key=lambda user: user.order):
             if _merge(grouping, kernel, user):
                 break
+    _merge_companions(grouping, updates)
     grouping.kernels = [kernel for kernel in grouping.kernels if kernel.nodes]
+
+
+def _merge_companions(grouping: Grouping, updates: Collection[Update]) -> None:
+    """Merge kernels that do no more than copy into one of the same space that touches what they
+    read: that loads it anyway, or writes an update over it. An update has its own time to run."""
+    touching = _touching(grouping, updates)
+    updating = {grouping.home[update.value] for update in updates}
+    for kernel in grouping.kernels:
+        if kernel in updating or not _is_slight(kernel):
+            continue
+        near = (other for base in _bases(grouping, kernel) for other in touching[base])
+        for other in list(dict.fromkeys(near))[:MAX_COMPANIONS]:
+            if other is kernel or not other.nodes or other.domain != kernel.domain:
+                continue
+            reason = other.reason, other.because_of
+            if not leads_to(other, {kernel}) and _merge(grouping, kernel, other):
+                other.reason, other.because_of = reason
+                break
+
+
+def _touching(grouping: Grouping, updates: Collection[Update]) -> dict[Node, list[Kernel]]:
+    """For each value in memory the kernels that read it or, if it is a parameter, update it."""
+    found: dict[Node, list[Kernel]] = {}
+    for kernel in grouping.kernels:
+        for base in _bases(grouping, kernel):
+            found.setdefault(base, []).append(kernel)
+    for update in updates:
+        found.setdefault(update.param, []).append(grouping.home[update.value])
+    return found
+
+
+def _bases(grouping: Grouping, kernel: Kernel) -> Iterable[Node]:
+    """The stored values that a kernel reads."""
+    reads = (read for node in kernel.nodes for read, _ in grouping.reads[node])
+    return dict.fromkeys(grouping.inlining.base(read) for read in reads)
+
+
+def _is_slight(kernel: Kernel) -> bool:
+    is_map = kernel.contraction is None and not kernel.alone and kernel.domain.reduced is None
+    return is_map and bool(kernel.nodes) and sum(n.op.cost for n in kernel.nodes) <= MAX_COST
 
 
 def _merge(grouping: Grouping, first: Kernel, second: Kernel) -> bool:

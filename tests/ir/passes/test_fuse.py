@@ -189,6 +189,31 @@ def test_updates_run_after_everyone_who_reads_the_parameter(first: str) -> None:
         assert position[update.value] >= max(readers)
 
 
+def test_a_copy_goes_along_with_who_reads_or_updates_the_same() -> None:
+    x, p, q = tensor("x", 8, 5), parameter("p", 8, 5), parameter("q", 8, 5)
+    product = ops.matmul(x, tensor("y", 5, 5))
+    updates = (Update(p, ops.tanh(ops.exp(p))), Update(q, ops.sin(ops.tanh(x))))
+    inputs = (x, product.operands[1])
+    graph = fuse(Graph("g", inputs, (p, q), (p, q, product), ("p", "q", "product"), updates))
+    verify(graph)
+    assert sorted(shapes(graph)) == ["contract", "map", "map"]
+
+
+def test_a_copy_stays_apart_from_who_must_run_before_or_after_it() -> None:
+    x, y = tensor("x", 8, 8), tensor("y", 8, 8)
+    small = ops.neg(x)
+    outputs = (small, ops.exp(ops.add(x, ops.matmul(small, y))), ops.sum(small, axes=(0,)))
+    assert "contract" in shapes(fused(*outputs, inputs=(x, y)))
+
+
+def test_updates_of_one_space_keep_their_own_time_to_run() -> None:
+    p, q = parameter("p", 4), parameter("q", 4)
+    updates = (Update(p, q), Update(q, p))
+    graph = fuse(Graph("g", (), (p, q), (), (), updates))
+    verify(graph)
+    assert shapes(graph) == ["map", "map", "map"]
+
+
 def test_memory_is_shared_by_values_whose_lifetimes_do_not_meet() -> None:
     x = tensor("x", 64, 64)
     y = x
