@@ -20,6 +20,9 @@ from graphc.runtime.artifact import PROFILE_SYMBOL
 _HEAD = 2
 """Words of the table ahead of those of the kernels, two for each."""
 
+_LINUX, _DARWIN = 1, 6
+"""The values of CLOCK_MONOTONIC."""
+
 
 def every_kernel(plan: StepPlan) -> Iterator[tuple[StepPlan, KernelPlan]]:
     """The kernels of a step and those of its nested graphs, each once: a graph's before those of
@@ -36,12 +39,12 @@ def every_kernel(plan: StepPlan) -> Iterator[tuple[StepPlan, KernelPlan]]:
 class Clocks:
     """Writes, into the functions of one step, readings of a counter of constant frequency.
 
-    On x86 it is the time stamp counter, elsewhere the steady counter of LLVM's Language Reference.
+    On x86 it is the time stamp counter, elsewhere the monotonic clock of POSIX in nanoseconds.
     """
 
     def __init__(self, plan: StepPlan, target: Target) -> None:
         self._numbers = {id(kernel): n for n, (_, kernel) in enumerate(every_kernel(plan))}
-        self._counter = "readcyclecounter" if target.is_x86 else "readsteadycounter"
+        self._target = target
 
     @contextmanager
     def whole(self, function: Function) -> Iterator[None]:
@@ -63,8 +66,18 @@ class Clocks:
             function.store(total, address)
 
     def _now(self, function: Function) -> Value:
-        function.module.declare(f"declare i64 @llvm.{self._counter}()")
-        return function.emit(f"call i64 @llvm.{self._counter}()", int64)
+        if self._target.is_x86:
+            function.module.declare("declare i64 @llvm.readcyclecounter()")
+            return function.emit("call i64 @llvm.readcyclecounter()", int64)
+        function.module.declare("declare i32 @clock_gettime(i32, ptr)")
+        time = function.stack_slots(int64, 2)
+        monotonic = _DARWIN if "darwin" in self._target.triple else _LINUX
+        function.raw(f"call i32 @clock_gettime(i32 {monotonic}, {time.typed})")
+        seconds = function.load(time, int64)
+        nanoseconds = function.load(function.offset(time, int64, index(1)), int64)
+        return function.binary(
+            "add", function.binary("mul", seconds, index(1_000_000_000)), nanoseconds
+        )
 
     def _word(self, function: Function, number: int) -> Value:
         words = _HEAD + 2 * len(self._numbers)

@@ -18,6 +18,7 @@ from graphc.codegen.loop_nest import LoopNest
 from graphc.codegen.module import emit_module
 from graphc.codegen.pipeline import Compilation, source_map
 from graphc.codegen.plan import KernelPlan, StepPlan
+from graphc.codegen.routine import Routine
 from graphc.ir.cost import Cost, costs_of_node
 from graphc.ir.graph import Node
 from graphc.ir.nested import nested_graphs
@@ -47,7 +48,7 @@ def _records(plan: StepPlan) -> Iterator[dict[str, Any]]:
         for node in kernel.group.nodes:
             for graph in nested_graphs(node.attrs).values():
                 outer.setdefault(id(graph), number)
-        cost = sum((c for node in kernel.group.nodes for c in costs_of_node(node)), Cost("kernel"))
+        cost = _cost(step, kernel)
         yield {
             **source_map(kernel),
             "graph": step.graph.name,
@@ -57,12 +58,33 @@ def _records(plan: StepPlan) -> Iterator[dict[str, Any]]:
             "doubles": any(node.dtype is float64 for node in kernel.group.nodes),
             "multiply_adds": cost.multiply_adds,
             "operations": cost.operations,
-            "bytes_read": _moved(kernel, write=False),
-            "bytes_written": _moved(kernel, write=True),
+            "bytes_read": _moved(step, kernel, write=False),
+            "bytes_written": _moved(step, kernel, write=True),
         }
 
 
-def _moved(kernel: KernelPlan, *, write: bool) -> int:
+def _cost(step: StepPlan, kernel: KernelPlan) -> Cost:
+    """What its nodes cost; of a routine that changes an array in place, the changes alone."""
+    changes = _changes(step, kernel)
+    if changes is not None and isinstance(kernel.loops, Routine):
+        return Cost("kernel", operations=changes * kernel.loops.node.op.cost)
+    return sum((cost for n in kernel.group.nodes for cost in costs_of_node(n)), Cost("kernel"))
+
+
+def _changes(step: StepPlan, kernel: KernelPlan) -> int | None:
+    """How many elements a routine goes through that is written over one of its operands: as many
+    as the largest other one has. None for other kernels."""
+    if not isinstance(kernel.loops, Routine) or kernel.loops.node.op.in_place is None:
+        return None
+    node = kernel.loops.node
+    changed = node.operands[node.op.in_place]
+    if step.memory.storage.get(changed) != step.memory.storage[node]:
+        return None
+    others = (each.type.size for n, each in enumerate(node.operands) if n != node.op.in_place)
+    return max(others, default=0)
+
+
+def _moved(step: StepPlan, kernel: KernelPlan, *, write: bool) -> int:
     """Bytes of stored arrays that a run reads or writes, each counted once, as far as shapes tell.
 
     Of one that is indexed by data, or of which a part is read, no more elements are counted than
@@ -71,7 +93,10 @@ def _moved(kernel: KernelPlan, *, write: bool) -> int:
     nest = kernel.loops
     if not isinstance(nest, LoopNest):
         touched = kernel.writes if write else kernel.reads
-        return sum(part.bytes for node in touched for part in node.type.parts)
+        changes = _changes(step, kernel)
+        most = math.inf if changes is None else changes
+        parts = (part for node in touched for part in node.type.parts)
+        return sum(int(min(part.size, most)) * part.dtype.bytes for part in parts)
     points: dict[Node, int] = {}
     for access in nest.accesses:
         if access.write is write:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ import pytest
 import graphc as gc
 from graphc import profiling
 from graphc.cli import main
+from graphc.codegen import profiled
+from graphc.codegen.clocks import Clocks
+from graphc.codegen.plan import StepPlan
+from graphc.codegen.target import Target
 from graphc.runtime.errors import ArtifactError, CallError
 from graphc.runtime.profile import Limits, Profile, example_inputs
 
@@ -70,7 +75,9 @@ def test_a_profile_lists_every_kernel_and_changes_no_parameter(threads: int) -> 
     assert product.operations >= 2 * 32 * 50 * 40
     assert product.bytes_read == 4 * (32 * 50 + 50 * 40)
     assert product.bytes_written >= 4 * 32 * 40
-    assert product.lines == ("test_profile.py:32",)
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    declared = next(n for n, line in enumerate(lines, start=1) if "gc.tanh(x @ w)" in line)
+    assert product.lines == (f"test_profile.py:{declared}",)
 
 
 def test_code_without_clocks_has_no_trace_of_them() -> None:
@@ -139,6 +146,26 @@ def test_only_the_elements_that_an_index_chooses_count_as_read() -> None:
     (kernel,) = profile.kernels
     assert kernel.bytes_read <= 4 * 5 * (8 + 8)
     assert kernel.bytes_written == 4 * 5 * 8
+
+
+def test_a_scatter_in_place_counts_what_it_changes() -> None:
+    table = gc.param("table", np.zeros((1000, 8), "float32"))
+    rows = gc.input("rows", (5,), gc.int32)
+    loss = (gc.nn.embedding(table, rows) ** 2).sum()
+    step = gc.compile([rows], loss, gc.optim.SGD(0.1).updates(loss, [table]))
+    kernels = step.profile(runs=RUNS).kernels
+    (scatter,) = (kernel for kernel in kernels if kernel.shape == "routine")
+    assert scatter.bytes_written == 4 * 5 * 8
+    assert 0 < scatter.operations < 1000
+
+
+def test_processors_without_a_counter_ask_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_another(plan: StepPlan, target: Target) -> Clocks:
+        return Clocks(plan, replace(target, triple="riscv64-unknown-linux-gnu"))
+
+    monkeypatch.setattr(profiled, "Clocks", on_another)
+    step = training_step()
+    check(step.profile(runs=RUNS), step)
 
 
 def test_doubles_are_measured_where_there_are_some() -> None:
