@@ -80,6 +80,35 @@ def _sum_of_equals(node: Node, x: Node, axes: _Axes) -> Node | None:
     return full(total, node.dtype, node.shape)
 
 
+def _sum_of_taken(node: Node, p: Node, i: Node, x: Node, axes: _Axes) -> Node | None:
+    """Of positions along an axis one at most is the index: the sum is `x` if there is one."""
+    row = node.operands[0].shape
+    if p.op is not ops.iota or p.shape != row or axes != (p.attrs.axis,):  # type: ignore[attr-defined]
+        return None
+    (axis,), size = axes, row[axes[0]]
+    if size > np.iinfo(p.dtype.numpy.name).max or any(_varies(each, row, axis) for each in (i, x)):
+        return None
+    index, taken = Expression(i), Expression(x)
+    if not _is_clamped(i, size):
+        taken = index.ge(0).logical_and(index.lt(size)).where(taken, 0)
+    shape = tuple(1 if place == axis else n for place, n in enumerate(row))
+    return reshape(broadcast((taken + 0).node, shape), node.shape)
+
+
+def _is_clamped(index: Node, size: int) -> bool:
+    """Whether an index was moved into an axis of a size, as takes do it."""
+    if index.op is not ops.minimum or index.operands[0].op is not ops.maximum:
+        return False
+    low, high = splat(index.operands[0].operands[1]), splat(index.operands[1])
+    return low is not None and high is not None and 0 <= low <= high < size
+
+
+def _varies(node: Node, shape: Shape, axis: int) -> bool:
+    """Whether what is broadcast to a shape has several elements along an axis of it."""
+    place = axis - (len(shape) - len(node.shape))
+    return place >= 0 and node.shape[place] != 1
+
+
 def _same_shape(node: Node, x: Node, s: Shape) -> Node | None:
     return x if x.shape == s else None
 
@@ -230,6 +259,14 @@ LAYOUT_RULES = RuleSet(
             _sum_of_equals,
             "x:f32[2]; sum(broadcast_to(0.5, shape=(2, 6)), axes=(1,))"
             " -> broadcast_to(3, shape=(2,))",
+        ),
+        rule(
+            "sum-taken",
+            "sum(where(eq(p, i), x, 0), axes=axes)",
+            _sum_of_taken,
+            "i:i32[2,1]; p = iota(shape=(2, 3), axis=1, dtype=i32); sum(where(eq(p, i), 0.5, 0.0),"
+            " axes=(1,)) -> reshape(add(where(logical_and(ge(i, 0), lt(i, 3)), 0.5, 0.0), 0.0),"
+            " shape=(2,))",
         ),
         rule(
             "stop-gradient",

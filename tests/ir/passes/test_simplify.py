@@ -137,3 +137,16 @@ def test_folded_constant_is_an_array() -> None:
     array = constant_array(simplified(constant_expression()))
     assert array is not None
     np.testing.assert_array_equal(array, [2, 4, 6])
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_the_sum_of_what_is_taken_at_a_clamped_index_is_known(size: int) -> None:
+    x = ops.input(name="x", type=TensorType(float32, (3, size)))
+    i = ops.input(name="i", type=TensorType(int32, (3, 1)))
+    loss = ops.take_along_axis(x, i, axis=1)
+    (d_x,) = adjoints([loss], [full(0.5, float32, (3, 1))], [x])
+    assert d_x is not None
+    total = ops.sum(d_x, axes=(1,))
+    after = simplify(Graph("g", (x, i), (), (total,), ("total",)))
+    assert not any(node.op is ops.sum for node in after.nodes)
+    assert splat(after.outputs[0]) == 0.5
