@@ -5,17 +5,18 @@ precision. By default inputs are strided over all bit patterns; `--all` takes ea
 single-precision inputs of functions of one argument (minutes a function). Times are those of one
 thread on data in cache, the best of many runs. From the top of the repository:
 
-    python -m benchmarks.accuracy [--all] [--dtype f32|f64] [--lanes N] [FUNCTION ...]
+    python -m benchmarks.accuracy [--all] [--dtype f32|f64] [--lanes N] [--avx2] [F ...]
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -26,7 +27,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from graphc.codegen.backend import compile_text, target_machine
 from graphc.codegen.emit import Module
 from graphc.codegen.scalars import VectorScalars
-from graphc.codegen.target import host_target
+from graphc.codegen.target import Target, host_target
 from graphc.codegen.values import POINTER, Value, index
 from graphc.ir import special_functions
 from graphc.ir.types import DTYPES_BY_NAME, DType, float32, int64
@@ -223,10 +224,20 @@ class Compiled:
         return 1e9 * best / (TIMED_ELEMENTS * TIMED_ROUNDS)
 
 
-def compile_function(name: str, dtype: DType, lanes: int | None = None) -> Compiled:
+def without_avx512() -> Target:
+    """This machine, of which only what AVX2 has is used."""
+    host = host_target()
+    features = re.sub(r"\+(avx512\w*)", r"-\1", host.features)
+    return replace(host, features=features, vector_bits=256, vector_registers=16)
+
+
+def compile_function(
+    name: str, dtype: DType, lanes: int | None = None, target: Target | None = None
+) -> Compiled:
     """A loop over arrays, `lanes` elements a round, repeated as often as asked for."""
-    lanes = lanes or host_target().lanes(dtype.bytes)
-    module = Module()
+    target = target or host_target()
+    lanes = lanes or target.lanes(dtype.bytes)
+    module = Module(has_avx512=target.has_avx512)
     parameters = [Value(f"%p{i}", POINTER) for i in range(3)]
     count, rounds = Value("%count", int64), Value("%rounds", int64)
     function = module.function("repeat", [*parameters, count, rounds], "void")
@@ -238,9 +249,9 @@ def compile_function(name: str, dtype: DType, lanes: int | None = None) -> Compi
             operands.append(function.load(y, dtype, lanes))
         function.store(getattr(builder, name)(*operands), result)
     function.raw("ret void")
-    compiled = compile_text(module.text(), host_target())
+    compiled = compile_text(module.text(), target)
     empty = llvm.parse_assembly("", llvm.create_context())
-    engine = llvm.create_mcjit_compiler(empty, target_machine(host_target()))
+    engine = llvm.create_mcjit_compiler(empty, target_machine(target))
     engine.add_object_file(llvm.ObjectFileRef.from_data(compiled.object_bytes))
     engine.finalize_object()
     types = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 2
@@ -317,9 +328,11 @@ class Report:
         self.total += float(found[np.isfinite(found)].sum())
 
 
-def measure(name: str, dtype: DType, lanes: int | None, count: int, every: bool) -> str:
+def measure(
+    name: str, dtype: DType, lanes: int | None, target: Target, count: int, every: bool
+) -> str:
     """One row of the table."""
-    compiled = compile_function(name, dtype, lanes)
+    compiled = compile_function(name, dtype, lanes, target)
     report = Report()
     chunks = exhaustive(dtype) if every else sampled(name, dtype, count)
     for operands in chunks:
@@ -337,15 +350,17 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="every single-precision input")
     parser.add_argument("--dtype", choices=("f32", "f64"), help="one format only")
     parser.add_argument("--lanes", type=int, help="elements of a vector (default: as it fits)")
+    parser.add_argument("--avx2", action="store_true", help="without AVX-512, where there is one")
     parser.add_argument("--count", type=int, default=1 << 20, help="strided samples a function")
     arguments = parser.parse_args()
     dtypes = [arguments.dtype] if arguments.dtype else ["f32", "f64"]
+    target = without_avx512() if arguments.avx2 else host_target()
     rows = [(name, d) for name in arguments.functions or REFERENCES for d in dtypes]
     sys.stdout.write("function dtype      inputs  max ULP mean ULP  ns/elem   worst at\n")
     for name, dtype_name in tqdm(rows, desc="functions", leave=False, disable=None):
         dtype = DTYPES_BY_NAME[dtype_name]
         every = arguments.all and dtype is float32 and name not in BINARY
-        row = measure(name, dtype, arguments.lanes, arguments.count, every)
+        row = measure(name, dtype, arguments.lanes, target, arguments.count, every)
         tqdm.write(row, file=sys.stdout)
 
 

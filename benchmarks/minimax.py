@@ -154,13 +154,14 @@ def erf_ratio(square: Real) -> Real:
     return mp.erf(x) / x if x else 2 / mp.sqrt(mp.pi)
 
 
-def exponential(bits: int, count: int, factor: int) -> Fit:
-    """expm1(factor * r) / factor = r + r**2 * p(r), relative to it."""
+def exponential(bits: int, count: int, factor: int, pieces: int = 1) -> Fit:
+    """expm1(factor * r) / factor = r + r**2 * p(r), relative to it, in the middle of so many pieces
+    of an octave."""
     return Fit(
         target=lambda r: series(lambda n: mp.mpf(factor) ** (n + 1) / mp.factorial(n + 2), r),
         weight=lambda r: abs(r**2 * factor / mp.expm1(factor * r)) if r else mp.mpf(0),
-        low=-0.3467 / factor,
-        high=0.3467 / factor,
+        low=-0.3467 / (factor * pieces),
+        high=0.3467 / (factor * pieces),
         count=count,
         bits=bits,
     )
@@ -190,6 +191,18 @@ def log_single(count: int) -> Fit:
         high=0.414214,
         count=count,
         bits=24,
+    )
+
+
+def log_by_lookup(bits: int, count: int, low: float, high: float) -> Fit:
+    """log(1 + f) = f + f**2 * p(f), relative to it."""
+    return Fit(
+        target=lambda f: series(lambda n: mp.mpf((-1) ** (n + 1)) / (n + 2), f),
+        weight=lambda f: abs(f**2 / mp.log1p(f)) if f else mp.mpf(0),
+        low=low,
+        high=high,
+        count=count,
+        bits=bits,
     )
 
 
@@ -249,11 +262,15 @@ def all_fits() -> dict[str, Fit]:
     return {
         "exp f32": exponential(24, 5, 1),
         "exp f64": exponential(53, 10, 1),
+        "exp by lookup f32": exponential(24, 2, 1, 16),
+        "exp by lookup f64": exponential(53, 5, 1, 16),
         "tanh near f32": odd(mp.tanh, -third, 24, 5, 0.65),
         "tanh near f64": odd(mp.tanh, -third, 53, 11, 0.55),
         "tanh far f32": exponential(24, 5, 2),
         "tanh far f64": exponential(53, 11, 2),
         "log f32": log_single(8),
+        "log by lookup f32": log_by_lookup(24, 3, -0.0157, 0.0313),
+        "log by lookup f64": log_by_lookup(53, 9, -0.0313, 0.0626),
         "log f64": artanh(53, 7, 1, mp.mpf(2)),
         "pow f32": artanh(24, 4, 1, two_over_ln2),
         "pow f64": artanh(53, 8, 2, two_over_ln2),

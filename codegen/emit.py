@@ -88,6 +88,14 @@ class Function(Writer):
         right = f"{call} {returns} @{symbol}({arguments})"
         return self.pure(right, result, first.lanes, *operands)
 
+    def target_intrinsic(self, name: str, like: Value, *operands: Value) -> Value:
+        """A call of `llvm.NAME`, which one target only has; the result is of the type of `like`."""
+        types = ", ".join(operand.type for operand in operands)
+        self.module.declare(f"declare {like.type} @llvm.{name}({types})")
+        arguments = ", ".join(operand.typed for operand in operands)
+        right = f"call {like.type} @llvm.{name}({arguments})"
+        return self.pure(right, like.dtype, like.lanes, *operands)
+
     def fma(self, x: Value, y: Value, z: Value) -> Value:
         return self.intrinsic("fma", x, y, z)
 
@@ -266,11 +274,15 @@ class Function(Writer):
 class Module:
     """A set of functions and the intrinsics they use."""
 
-    def __init__(self, attributes: str = "", *, converts_half: bool = False) -> None:
+    def __init__(
+        self, attributes: str = "", *, converts_half: bool = False, has_avx512: bool = False
+    ) -> None:
         """`attributes` are function attributes, such as `"prefer-vector-width"="512"`;
-        `converts_half` says that the target has instructions between float16 and f32."""
+        `converts_half` says that the target has instructions between float16 and f32,
+        `has_avx512` that it has those of AVX-512."""
         self.attributes = attributes
         self.converts_half = converts_half
+        self.has_avx512 = has_avx512
         self.functions: list[Function] = []
         self._declarations: dict[str, None] = {}
         self._globals: dict[str, None] = {}

@@ -57,7 +57,7 @@ def emit_module(
     Kernels of several tasks call the pool, which the text declares and does not define.
     """
     attributes = f'"prefer-vector-width"="{target.vector_bits}"'
-    module = Module(attributes, converts_half=target.converts_half)
+    module = Module(attributes, converts_half=target.converts_half, has_avx512=target.has_avx512)
     step = _StepWriter(module, symbol, plan, "i32", clocks)
     for number, guard in enumerate(guards):
         _emit_guard(module, step, guard, number, target)

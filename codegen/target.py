@@ -48,6 +48,11 @@ class Target:
             return "+f16c" in self.features.split(",")
         return self.triple.startswith(("aarch64", "arm64"))
 
+    @property
+    def has_avx512(self) -> bool:
+        """Whether it has the instructions of AVX-512 (F and VL)."""
+        return self.is_x86 and self.vector_bits == 512
+
     def lanes(self, element_bytes: int) -> int:
         """How many elements of this size one vector register holds."""
         return self.vector_bits // (8 * element_bytes)

@@ -6,7 +6,9 @@ true value (pow and lgamma 4) over all inputs, IEEE 754 special cases, no call o
 targets with fused multiply-add, and the same bits for every number of lanes.
 
 Polynomials are minimax fits on the intervals named beside them; `benchmarks/minimax.py` and
-`benchmarks/special_fits.py` find them again. `benchmarks/accuracy.py` measures errors and speed.
+`benchmarks/special_fits.py` find them again, `benchmarks/lookup_tables.py` the tables of the code
+for AVX-512, which looks numbers up in registers. `benchmarks/accuracy.py` measures errors and
+speed.
 """
 
 from __future__ import annotations

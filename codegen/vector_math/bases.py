@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphc.codegen.values import Value
+from graphc.codegen.vector_math import avx512
 from graphc.codegen.vector_math.exponential import one_plus_scaled
 from graphc.codegen.vector_math.logarithm import guarded, log_of_fraction, split_any
+from graphc.codegen.vector_math.lookup_logarithm import Base, logarithm_to_base
 from graphc.codegen.vector_math.number import Number, polynomial
 from graphc.ir.types import float32, float64
 
@@ -85,18 +87,22 @@ def exp2(b: VectorScalars, value: Value) -> Value:
 def log2(b: VectorScalars, value: Value) -> Value:
     """The logarithm to base 2: -inf at 0, NaN below."""
     x = Number(b, value)
-    return _logarithm(x, _CONSTANTS[x.dtype].log2, (1.0, 0.0))
+    return _logarithm(x, 2, _CONSTANTS[x.dtype].log2, (1.0, 0.0))
 
 
 def log10(b: VectorScalars, value: Value) -> Value:
     """The logarithm to base 10: -inf at 0, NaN below."""
     x = Number(b, value)
     constants = _CONSTANTS[x.dtype]
-    return _logarithm(x, constants.log10, constants.log10_of_2)
+    return _logarithm(x, 10, constants.log10, constants.log10_of_2)
 
 
-def _logarithm(x: Number, scale: tuple[float, float], doubling: tuple[float, float]) -> Value:
+def _logarithm(
+    x: Number, base: Base, scale: tuple[float, float], doubling: tuple[float, float]
+) -> Value:
     """e * doubling + scale * log(1 + f) of x = 2**e * (1 + f)."""
+    if avx512.available(x):
+        return logarithm_to_base(x, base, scale, doubling).value
     f, e = split_any(x)
     fraction = log_of_fraction(f)
     high = fraction.high * scale[0]

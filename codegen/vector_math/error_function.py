@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphc.codegen.values import Value
+from graphc.codegen.vector_math import avx512
 from graphc.codegen.vector_math.number import Number, blend, polynomial
+from graphc.codegen.vector_math.piecewise import ERF, piecewise
 from graphc.ir.types import float32, float64
 
 if TYPE_CHECKING:
@@ -104,6 +106,8 @@ _CONSTANTS = {
 def erf(b: VectorScalars, value: Value) -> Value:
     """The error function."""
     x = Number(b, value)
+    if x.dtype is float32 and avx512.available(x):
+        return piecewise(x, ERF).value
     constants = _CONSTANTS[x.dtype]
     magnitude = abs(x).clamped(high=constants.saturation)
     near = magnitude < constants.split

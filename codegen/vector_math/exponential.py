@@ -16,7 +16,10 @@ from math import e, log2
 from typing import TYPE_CHECKING
 
 from graphc.codegen.values import Value
+from graphc.codegen.vector_math import avx512
+from graphc.codegen.vector_math.lookup_exponential import exponential
 from graphc.codegen.vector_math.number import Number, blend, polynomial, power_of_two
+from graphc.codegen.vector_math.piecewise import TANH, piecewise
 from graphc.ir.types import float32, float64
 
 if TYPE_CHECKING:
@@ -115,7 +118,10 @@ def exp(b: VectorScalars, value: Value) -> Value:
     """e**x."""
     x = Number(b, value)
     constants = _CONSTANTS[x.dtype]
-    k, r, _ = reduced(x.clamped(constants.lowest, constants.highest))
+    bounded = x.clamped(constants.lowest, constants.highest)
+    if avx512.available(x):
+        return exponential(bounded).value
+    k, r, _ = reduced(bounded)
     return one_plus_scaled(expm1_reduced(r), k).value
 
 
@@ -135,20 +141,24 @@ def expm1(b: VectorScalars, value: Value) -> Value:
 def sigmoid(b: VectorScalars, value: Value) -> Value:
     """1 / (1 + e**-x), with full relative accuracy where it is small.
 
-    With -x = k ln 2 + r it is 2**-k / (2**-k + e**r). A large k is split: 2**-k would underflow,
-    and only the part that makes the sum matters there.
+    With x = k ln 2 + r it is 2**k / (2**k + e**-r). A very negative k is split: 2**k would
+    underflow, and only the part that makes the sum matters there.
     """
     x = Number(b, value)
-    constants = _CONSTANTS[x.dtype]
-    k, r, _ = reduced((-x).clamped(-2.0 * constants.saturation, -constants.lowest))
-    largest = x.format.rounder_bits + constants.widest_shift
-    shift = (k < largest).choose(k, largest)
-    scale = power_of_two(-shift, x.dtype)
+    fmt, constants = x.format, _CONSTANTS[x.dtype]
+    bounded = x.clamped(constants.lowest, 2.0 * constants.saturation)
+    k, r, _ = reduced(bounded)
+    lowest = fmt.rounder_bits - constants.widest_shift
+    shift = (k > lowest).choose(k, lowest)
+    scale = power_of_two(shift, x.dtype)
     # Dekker's Fast2Sum: a scale below 1 is not lost bit by bit.
     leading = scale + 1.0
     rest = scale - (leading - 1.0)
-    quotient = scale / (leading + (rest + expm1_reduced(r)))
-    return (quotient * power_of_two(shift - k, x.dtype)).value
+    divisor = leading + expm1_reduced(-r, rest)
+    if avx512.available(x):
+        exponent = k.as_float(x.dtype) - fmt.rounder
+        return avx512.scaled(avx512.reciprocal(divisor), exponent).value
+    return (scale / divisor * power_of_two(k - shift, x.dtype)).value
 
 
 def tanh(b: VectorScalars, value: Value) -> Value:
@@ -158,6 +168,8 @@ def tanh(b: VectorScalars, value: Value) -> Value:
     |x| = k ln 2 / 2 + r.
     """
     x = Number(b, value)
+    if x.dtype is float32 and avx512.available(x):
+        return piecewise(x, TANH).value
     constants = _CONSTANTS[x.dtype]
     magnitude = abs(x).clamped(high=constants.saturation)
     near = magnitude < constants.tanh_split
@@ -172,10 +184,11 @@ def tanh(b: VectorScalars, value: Value) -> Value:
     return near.choose(series, distant).with_sign_of(x).value
 
 
-def expm1_reduced(r: Number) -> Number:
-    """e**r - 1 for |r| <= ln 2 / 2."""
+def expm1_reduced(r: Number, rest: Number | None = None) -> Number:
+    """e**r - 1, plus a small rest, for |r| <= ln 2 / 2."""
     square = r * r
-    return square.times_plus(polynomial(r, _CONSTANTS[r.dtype].tail, square), r)
+    linear = r if rest is None else r + rest
+    return square.times_plus(polynomial(r, _CONSTANTS[r.dtype].tail, square), linear)
 
 
 def hyperbolic_reduced(r: Number) -> tuple[Number, Number]:

@@ -15,7 +15,9 @@ from math import inf, nan
 from typing import TYPE_CHECKING
 
 from graphc.codegen.values import Value
+from graphc.codegen.vector_math import avx512
 from graphc.codegen.vector_math.double_number import DoubleNumber
+from graphc.codegen.vector_math.lookup_logarithm import logarithm
 from graphc.codegen.vector_math.number import Number, polynomial, power_of_two, small_integer
 from graphc.ir.types import float32, float64
 
@@ -124,6 +126,8 @@ def guarded(result: Number, x: Number) -> Number:
 def log(b: VectorScalars, value: Value) -> Value:
     """The natural logarithm: -inf at 0, NaN below."""
     x = Number(b, value)
+    if avx512.available(x):
+        return logarithm(x).value
     return guarded(_sum(*split_any(x)), x).value
 
 

@@ -20,6 +20,7 @@ from benchmarks.accuracy import (
     errors,
     samples,
     ulp_errors,
+    without_avx512,
 )
 from graphc.codegen.target import host_target
 from graphc.ir.types import FLOATS, DType, float32, float64
@@ -27,6 +28,9 @@ from graphc.ir.types import FLOATS, DType, float32, float64
 FUNCTIONS = sorted(REFERENCES)
 UNARY = [name for name in FUNCTIONS if name not in BINARY]
 PERIODIC = ("sin", "cos", "tan")
+BY_LOOKUP = ("erf", "exp", "log", "log2", "log10", "pow", "sigmoid", "tanh")
+"""Those that have other code for AVX-512."""
+
 LANES = (1, 4, 8, 16)
 MOST_ULP = {"pow": 4, "lgamma": 4}
 """Where it is more than 2."""
@@ -59,6 +63,28 @@ def test_error_is_a_few_ulp_over_all_exponents(name: str, dtype: DType) -> None:
     with np.errstate(all="ignore"):
         operands = samples(name, dtype, count)
     assert worst(widest(name, dtype), *operands) <= MOST_ULP.get(name, 2)
+
+
+@each_dtype
+@pytest.mark.parametrize("name", BY_LOOKUP)
+def test_code_without_avx512(name: str, dtype: DType) -> None:
+    compiled = compiled_function(name, dtype, None, without_avx512())
+    assert not re.search("zmm|%k[0-7]", compiled.assembly)
+    with np.errstate(all="ignore"):
+        operands = samples(name, dtype, 60_000 if dtype is float32 else 20_000)
+    assert worst(compiled, *operands) <= MOST_ULP.get(name, 2)
+    if name in SPECIAL:
+        x, expected = np.array(SPECIAL[name], dtype.numpy).T
+        assert_same_bits(compiled(x), expected)
+
+
+@each_dtype
+@pytest.mark.parametrize("name", BY_LOOKUP)
+def test_vectors_wider_than_a_register(name: str, dtype: DType) -> None:
+    with np.errstate(all="ignore"):
+        operands = samples(name, dtype, 1000)
+    wide = compiled_function(name, dtype, 32)(*operands)
+    assert_same_bits(wide, compiled_function(name, dtype, 1)(*operands))
 
 
 @pytest.mark.parametrize(
