@@ -55,6 +55,7 @@ _GATHER_COST = 2.0
 _COPY_START = 40.0  # cycles
 
 _SHORTEST_PART = 128  # terms, so that to store and to add partial sums takes little
+_FEWEST_PARTS = 8  # to share them is to share them evenly
 _WORTH_PARTS = 60_000  # cycles of multiply-adds from which there is something to share
 
 
@@ -127,16 +128,16 @@ def _tiled(
     across = -(-n // lanes)
     rows, vectors = best_tile(m, across, k, _registers(contraction, target))
     row_tiles, panels = -(-m // rows), -(-across // vectors)
-    left = _left_packing(contraction, buffers, rows, panels)
-    right = _right_packing(contraction, buffers, row_tiles, target)
-    cost = product_cost(m, across, k, rows, vectors) + epilogue * m * across
-    cost += _copy_start(left, right) + _RIGHT_COPY_COST[right] * n * k
-    cost += _turn_cost(m, across, rows, lanes) if turned else 0
     depth_block = _part(contraction, max(row_tiles, panels), lanes, lanes, target)
     in_parts = depth_block < k
     if not in_parts and (row_tiles > 1 or panels > 1):
         term_bytes = (rows + vectors * lanes) * contraction.dtype.bytes
         depth_block = _depth_block(k, term_bytes, lanes, target)
+    left = _left_packing(contraction, buffers, (rows, panels, depth_block), target)
+    right = _right_packing(contraction, buffers, (row_tiles, depth_block), target)
+    cost = product_cost(m, across, k, rows, vectors) + epilogue * m * across
+    cost += _copy_start(left, right) + _RIGHT_COPY_COST[right] * n * k
+    cost += _turn_cost(m, across, rows, lanes) if turned else 0
     schedule = ContractionSchedule(
         lanes=lanes,
         rows=rows,
@@ -238,7 +239,7 @@ def _part(contraction: Contraction, units: int, lanes: int, step: int, target: T
     most = min(k // _SHORTEST_PART, target.l2_bytes // (m * -(-n // lanes) * lanes * size))
     wanted = max(ENOUGH_UNITS, -(-k * (m + n) * size // (target.l2_bytes // 4)))
     parts = min(most, wanted)
-    return -(-k // (parts * step)) * step if parts > 1 else k
+    return -(-k // (parts * step)) * step if parts >= _FEWEST_PARTS else k
 
 
 def _depth_packing(
@@ -276,10 +277,17 @@ def _shared_axis(contraction: Contraction, schedule: ContractionSchedule) -> Sha
         "rows": contraction.columns.extent if schedule.right != "in place" else 0,
     }
 
-    def merit(axis: SharedAxis) -> tuple[int, int, int]:
-        return min(units[axis], ENOUGH_UNITS), -repeated.get(axis, 0), units[axis]
+    def merit(axis: SharedAxis) -> tuple[float, int, int]:
+        return _evenness(units[axis]), -repeated.get(axis, 0), units[axis]
 
     return max(units, key=merit)
+
+
+def _evenness(units: int) -> float:
+    """How well a few threads, however many, can share so many units."""
+    if units >= ENOUGH_UNITS:
+        return 3.0
+    return sum(units / (-(-units // threads) * threads) for threads in (2, 4, 8))
 
 
 def shared_units(contraction: Contraction, schedule: ContractionSchedule) -> int:
@@ -305,8 +313,13 @@ def _depth_block(depth: int, bytes_per_term: int, lanes: int, target: Target) ->
 
 
 def _left_packing(
-    contraction: Contraction, buffers: Mapping[Node, Buffer], rows: int, panels: int
+    contraction: Contraction,
+    buffers: Mapping[Node, Buffer],
+    tiles: tuple[int, int, int],
+    target: Target,
 ) -> LeftPacking:
+    """`tiles` are the rows of one, how many of them share these, and the terms at a time."""
+    rows, panels, terms = tiles
     left, depth = contraction.left, contraction.depth
     along = neighbours_along(left, buffers, (depth, contraction.rows))
     copied: LeftPacking = "by row" if along is depth else "by depth"
@@ -315,11 +328,10 @@ def _left_packing(
         return copied
     size = contraction.dtype.bytes
     if access.stride(depth) == 1:
-        worth = _collide(access.stride(contraction.rows) * size, rows)
-    else:
-        far = abs(access.stride(depth)) * size >= _PAGE_BYTES
-        worth = far and panels >= _PANELS_WORTH_A_COPY
-    return copied if worth else "in place"
+        return copied if _collide(access.stride(contraction.rows) * size, rows) else "in place"
+    step = abs(access.stride(depth)) * size
+    worth = step >= _PAGE_BYTES and panels >= _PANELS_WORTH_A_COPY
+    return copied if worth or (panels > 1 and _overflows(step, terms, target)) else "in place"
 
 
 def _collide(step: int, rows: int) -> bool:
@@ -329,14 +341,31 @@ def _collide(step: int, rows: int) -> bool:
     return max(map(sets.count, sets)) > _WAYS // 2
 
 
+def _overflows(step: int, terms: int, target: Target) -> bool:
+    """Whether so many lines, `step` bytes apart, are more than their sets of the L2 cache hold."""
+    way = target.l2_bytes // _WAYS
+    sets = way // math.gcd(max(step, LINE_BYTES), way)
+    return terms > _WAYS * sets // 2
+
+
 def _right_packing(
-    contraction: Contraction, buffers: Mapping[Node, Buffer], row_tiles: int, target: Target
+    contraction: Contraction,
+    buffers: Mapping[Node, Buffer],
+    tiles: tuple[int, int],
+    target: Target,
 ) -> RightPacking:
+    """`tiles` are how many share the same columns, and the terms at a time."""
+    row_tiles, terms = tiles
     right, columns, depth = contraction.right, contraction.columns, contraction.depth
     access = strided_access(right, buffers)
     if access is not None and access.stride(columns) == 1:
-        small = depth.extent * columns.extent * contraction.dtype.bytes <= target.l2_bytes
-        return "in place" if small or row_tiles < _TILES_WORTH_A_COPY else "by depth"
+        size = contraction.dtype.bytes
+        small = depth.extent * columns.extent * size <= target.l2_bytes
+        if not small and row_tiles >= _TILES_WORTH_A_COPY:
+            return "by depth"
+        step = abs(access.stride(depth)) * size
+        overflows = row_tiles > 1 and _overflows(step, terms, target)
+        return "by depth" if overflows else "in place"
     if access is not None and access.stride(depth) == 1:
         return "transposed"
     if neighbours_along(right, buffers, (columns, depth)) is depth:
