@@ -16,7 +16,7 @@ from dataclasses import replace
 from graphc.codegen.coordinates import Axis, Buffer
 from graphc.codegen.emit import Function
 from graphc.codegen.inner_product import sum_tile
-from graphc.codegen.microkernel import Side, Tile, TileShape, TileSum, store_tile, turned
+from graphc.codegen.microkernel import Side, Spill, Tile, TileShape, TileSum, store_tile
 from graphc.codegen.operand import Contraction, strided_access, varies_along
 from graphc.codegen.packing import (
     Copy,
@@ -362,11 +362,21 @@ class _Nest:
 
     def _store(self, place: Place, shape: TileShape, tile: Tile) -> None:
         """Compute what follows from a finished tile and store it."""
-        spilled = self.schedule.looped_epilogue or self.turned
-        spill = self._scratch(self.layout.spill) if spilled else None
+        schedule, lanes, function = self.schedule, shape.lanes, self.function
+        if not self.turned and (not schedule.looped_epilogue or shape.rows == 1):
+            store_tile(place, self.stored, shape, tile)
+            return
+        width = -(-schedule.width // lanes) * lanes
+        spill = Spill(self._scratch(self.layout.spill), width)
+        spill.put(function, shape, tile)
         if self.turned:
-            shape, tile = turned(self.function, shape, tile)
-        store_tile(place, self.stored, shape, tile, spill)
+            dtype = self.contraction.dtype
+            full = TileShape(schedule.rows, width, lanes)
+            behind = function.offset(spill.address, dtype, index(schedule.rows * width))
+            turned = Spill(behind, -(-schedule.rows // lanes) * lanes)
+            spill.turn_to(function, turned, full, dtype)
+            spill, shape = turned, TileShape(shape.columns, shape.rows, lanes)
+        spill.store_rows(place, self.stored, shape)
 
     def _sums(self) -> Value:
         """The address of the sums of part of the depth; they are behind what tasks have for

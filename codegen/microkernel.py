@@ -8,7 +8,7 @@ and multiply-adds of one term and nothing else, so that the accumulators stay in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.codegen.emit import Function
 from graphc.codegen.evaluate import Evaluator
@@ -16,7 +16,8 @@ from graphc.codegen.operand import Contraction
 from graphc.codegen.packing import transposed
 from graphc.codegen.place import Place, Span, lane_mask, shifted
 from graphc.codegen.scalars import VectorScalars
-from graphc.codegen.values import Value, constant, index
+from graphc.codegen.values import POINTER, Value, constant, index
+from graphc.ir.types import DType
 
 Tile = list[list[Value]]
 """Vectors of a tile, by row and then along the columns."""
@@ -165,51 +166,84 @@ def multiply_add(function: Function, x: Value, y: Value, z: Value) -> Value:
     return function.binary("add", function.binary("mul", x, y), z)
 
 
-def turned(function: Function, shape: TileShape, tile: Tile) -> tuple[TileShape, Tile]:
-    """The transpose of a tile: its columns as rows."""
-    lanes, dtype = shape.lanes, tile[0][0].dtype
-    zero = constant(0, dtype, lanes)
-    result: Tile = [[] for _ in range(shape.columns)]
-    for first_row in range(0, shape.rows, lanes):
-        group = tile[first_row : first_row + lanes]
-        for number, first in enumerate(shape.firsts):
-            block = [row[number] for row in group] + [zero] * (lanes - len(group))
-            for i, vector in enumerate(transposed(function, block)[: shape.columns - first]):
-                result[first + i].append(vector)
-    return TileShape(shape.columns, shape.rows, lanes), result
-
-
-def store_tile(
-    place: Place, contraction: Contraction, shape: TileShape, tile: Tile, spill: Value | None
-) -> None:
-    """Compute what follows from a finished tile and store it.
-
-    With `spill`, the address of room for the tile, the code is written once in a loop over rows.
-    """
-    function, columns = place.function, contraction.columns
-    if spill is None or shape.rows == 1:
-        evaluator = place.evaluator(columns, shape.lanes)
-        for i, row in enumerate(tile):
-            _store_row(evaluator, contraction, shape, row, i)
-        return
-    width = len(shape.firsts) * shape.lanes
+def store_tile(place: Place, contraction: Contraction, shape: TileShape, tile: Tile) -> None:
+    """Compute what follows from a finished tile and store it."""
+    evaluator = place.evaluator(contraction.columns, shape.lanes)
     for i, row in enumerate(tile):
-        for first, vector in zip(shape.firsts, row, strict=True):
-            address = function.offset(spill, contraction.dtype, index(i * width + first))
-            function.store(vector, address)
-    with function.loop(index(0), index(shape.rows), 1, hint="tile_row") as loop:
-        number = function.add_index(place.where[contraction.rows], loop.counter)
-        line = function.offset(spill, contraction.dtype, function.scale_index(loop.counter, width))
-        row = [
-            function.load(
-                function.offset(line, contraction.dtype, index(first)),
-                contraction.dtype,
-                shape.lanes,
-            )
-            for first in shape.firsts
-        ]
-        evaluator = place.moved(contraction.rows, number).evaluator(columns, shape.lanes)
-        _store_row(evaluator, contraction, shape, row, 0)
+        _store_row(evaluator, contraction, shape, row, i)
+
+
+@dataclass(frozen=True)
+class Spill:
+    """Room for a tile in memory: its address, and the elements from row to row."""
+
+    address: Value
+    pitch: int
+
+    def put(self, function: Function, shape: TileShape, tile: Tile) -> None:
+        for i, row in enumerate(tile):
+            for first, vector in zip(shape.firsts, row, strict=True):
+                place = index(i * self.pitch + first)
+                function.store(vector, function.offset(self.address, vector.dtype, place))
+
+    def store_rows(self, place: Place, contraction: Contraction, shape: TileShape) -> None:
+        """Compute what follows from the tile and store it; the code is written once, in a loop
+        over its rows."""
+        function, dtype = place.function, contraction.dtype
+        with function.loop(index(0), index(shape.rows), 1, hint="tile_row") as loop:
+            number = function.add_index(place.where[contraction.rows], loop.counter)
+            distance = function.scale_index(loop.counter, self.pitch)
+            line = function.offset(self.address, dtype, distance)
+            row = [
+                function.load(function.offset(line, dtype, index(first)), dtype, shape.lanes)
+                for first in shape.firsts
+            ]
+            here = place.moved(contraction.rows, number)
+            evaluator = here.evaluator(contraction.columns, shape.lanes)
+            _store_row(evaluator, contraction, shape, row, 0)
+
+    def turn_to(self, function: Function, other: Spill, shape: TileShape, dtype: DType) -> None:
+        """Put the transpose of a tile of this shape there.
+
+        It is a function of its own, which tiles of smaller shapes use, too: they leave what they
+        do not fill as it was, and do not store what becomes of it.
+        """
+        name, parameters = f"{function.name}.turn", [Value("%from", POINTER), Value("%to", POINTER)]
+        known = [other for other in function.module.functions if other.name == name]
+        if known:
+            turn = known[0]
+        else:
+            turn = function.module.function(name, parameters)
+            squares = replace(self, address=parameters[0]), replace(other, address=parameters[1])
+            _write_turn(turn, *squares, shape, dtype)
+        function.call(turn, [self.address, other.address])
+
+
+def _write_turn(
+    function: Function, near: Spill, far: Spill, shape: TileShape, dtype: DType
+) -> None:
+    """Transpose square by square, each in registers."""
+    lanes = shape.lanes
+    width, height = len(shape.firsts) * lanes, -(-shape.rows // lanes) * lanes
+    for first_row in range(0, height, lanes):
+        count = min(shape.rows - first_row, lanes)
+        rest = [constant(0, dtype, lanes)] * (lanes - count)
+        with function.loop(index(0), index(width), lanes, hint="square") as loop:
+            source = function.offset(near.address, dtype, loop.counter)
+            rows = [
+                function.load(
+                    function.offset(source, dtype, index((first_row + i) * near.pitch)),
+                    dtype,
+                    lanes,
+                )
+                for i in range(count)
+            ]
+            start = function.scale_index(loop.counter, far.pitch)
+            target = function.offset(far.address, dtype, start)
+            for i, vector in enumerate(transposed(function, rows + rest)):
+                place = index(i * far.pitch + first_row)
+                function.store(vector, function.offset(target, dtype, place))
+    function.finish()
 
 
 def _store_row(

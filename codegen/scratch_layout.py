@@ -99,10 +99,9 @@ def _block(contraction: Contraction, schedule: ContractionSchedule, tasks: int) 
 
 
 def _spilled(contraction: Contraction, schedule: ContractionSchedule) -> int:
-    """Elements of a tile that is stored before its epilogue."""
-    lanes, rows, width = schedule.lanes, schedule.rows, schedule.width
+    """Elements of a tile that is stored before its epilogue, and of its transpose."""
+    lanes, rows = schedule.lanes, schedule.rows
+    width = -(-schedule.width // lanes) * lanes
     if schedule.swapped and contraction.rows.extent > 1:
-        rows, width = width, rows
-    elif not schedule.looped_epilogue:
-        return 0
-    return rows * -(-width // lanes) * lanes
+        return rows * width + width * -(-rows // lanes) * lanes
+    return rows * width if schedule.looped_epilogue else 0

@@ -287,7 +287,7 @@ def _evenness(units: int) -> float:
     """How well a few threads, however many, can share so many units."""
     if units >= ENOUGH_UNITS:
         return 3.0
-    return sum(units / (-(-units // threads) * threads) for threads in (2, 4, 8))
+    return sum(units / max(-(-units // threads) * threads, 1) for threads in (2, 4, 8))
 
 
 def shared_units(contraction: Contraction, schedule: ContractionSchedule) -> int:
