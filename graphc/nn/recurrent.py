@@ -111,7 +111,7 @@ class _Recurrent(Weighted):
         if not self._params:
             self._declare_all(x)
         w, b, u = self._params
-        given = (matmul(x, w) + b).transpose(1, 0, 2)
+        given = matmul(x.transpose(1, 0, 2), w) + b
 
         def step(state: Any, each: Tensor) -> tuple[Any, Tensor | None]:
             following = self._next(state, each, u)

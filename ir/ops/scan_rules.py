@@ -195,6 +195,7 @@ def _needed(roots: Iterable[Node], body: Graph) -> list[Node]:
     forward = set(body.nodes)
     boundary = set(body.boundary)
     needed: dict[Node, None] = {}
+    parts: dict[Node, list[Node]] = {}
     seen: set[Node] = set()
     pending = list(roots)
     while pending:
@@ -205,10 +206,23 @@ def _needed(roots: Iterable[Node], body: Graph) -> list[Node]:
         is_item = node.op.family is Family.ITEM and node.operands[0] in forward
         if node in boundary or is_item or (node in forward and not _is_cheap(node)):
             needed[node] = None
+        elif node in forward and (whole := _whole(node)) and whole not in boundary:
+            parts.setdefault(whole, []).append(node)
         else:
             pending += node.operands
+    for whole, taken in parts.items():
+        is_less = sum(node.type.size for node in taken) < whole.type.size
+        needed.update(dict.fromkeys(taken if is_less and whole not in needed else [whole]))
     own = [node for node in body.nodes if node in needed]
     return [*own, *(node for node in needed if node not in forward)]
+
+
+def _whole(node: Node) -> Node | None:
+    """The computed value of which a node moves a part, which is less to stack than the whole."""
+    size = node.type.size
+    while node.op.family is Family.LAYOUT and len(node.operands) == 1:
+        (node,) = node.operands
+    return node if size < node.type.size and not _is_cheap(node) else None
 
 
 def _is_cheap(node: Node) -> bool:

@@ -335,3 +335,18 @@ def test_the_adjoint_of_a_scan_saves_each_of_several_results() -> None:
         return last
 
     gc.check_grad(total, [np.random.default_rng(0).normal(size=(4, 3, 3))])
+
+
+def test_of_a_value_the_part_is_stacked_that_the_adjoint_reads() -> None:
+    def workspace(parts: int) -> int:
+        def cell(c: Tensor, x: Tensor) -> tuple[Tensor, None]:
+            product = (c @ x).reshape(4, 64)
+            return gc.concatenate([c * product[i] for i in range(parts)])[:64], None
+
+        xs, c = gc.input("xs", (32, 64, 256)), gc.input("c", 64)
+        last, _ = gc.scan(cell, c, xs)
+        step = gc.compile([xs, c], gc.grad(last.sum(), c))
+        found: int = step.artifact.manifest.workspace_bytes
+        return found
+
+    assert workspace(1) + 2 * 32 * 64 * 4 < workspace(4)
