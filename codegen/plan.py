@@ -77,8 +77,8 @@ class StepPlan:
     @property
     def threads(self) -> int:
         """The most threads that work at the same time."""
-        counts = (each.tasks for each in (*self.kernels, *self.bundles))
-        return max([1, *counts, *(inner.threads for inner in self.nested)])
+        kernels, bundles = (k.tasks for k in self.kernels), (b.tasks for b in self.bundles)
+        return max([1, *kernels, *bundles, *(inner.threads for inner in self.nested)])
 
 
 def plan_step(graph: Graph, target: Target, threads: int = 1) -> StepPlan:

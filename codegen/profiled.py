@@ -74,13 +74,16 @@ def _cost(step: StepPlan, kernel: KernelPlan) -> Cost:
 def _changes(step: StepPlan, kernel: KernelPlan) -> int | None:
     """How many elements a routine goes through that is written over one of its operands: as many
     as the largest other one has. None for other kernels."""
-    if not isinstance(kernel.loops, Routine) or kernel.loops.node.op.in_place is None:
+    if not isinstance(kernel.loops, Routine):
         return None
     node = kernel.loops.node
-    changed = node.operands[node.op.in_place]
+    place = node.op.in_place
+    if place is None:
+        return None
+    changed = node.operands[place]
     if step.memory.storage.get(changed) != step.memory.storage[node]:
         return None
-    others = (each.type.size for n, each in enumerate(node.operands) if n != node.op.in_place)
+    others = (each.type.size for n, each in enumerate(node.operands) if n != place)
     return max(others, default=0)
 
 

@@ -94,6 +94,21 @@ def score(results: Sequence[Result]) -> list[str]:
     return lines
 
 
+def machine(results: Sequence[Result]) -> list[str]:
+    """The limits measured beside the cases: of each kind and number of threads the best."""
+    best: dict[tuple[str, int], float] = {}
+    for result in results:
+        work = case_of(result).work
+        if work and result.limit:
+            key = work(result.sizes).kind, result.threads
+            best[key] = max(best.get(key, 0), result.limit)
+    return [
+        f"{kind}, {threads} thread{'s'[: threads - 1]}: {rate / 1e9:.3g} "
+        + ("GFLOP/s" if kind.startswith("peak") else "GB/s")
+        for (kind, threads), rate in sorted(best.items())
+    ]
+
+
 def _others(figures: Figures) -> list[tuple[str, float]]:
     """What was timed beside graphc: peers, and graphc itself in another setting."""
     return [each for each in figures.seconds.items() if each[0] != OWN]
@@ -139,7 +154,7 @@ def markdown(results: Sequence[Result], about: Sequence[str] = ()) -> str:
         lines += [f"### {rows.load(row).title}", "", _line(HEADER), _line(["---"] * len(HEADER))]
         lines += [_line(entries(result)) for result in results if result.row == row]
         lines.append("")
-    lines += [f"- {each}" for each in score(results)]
+    lines += [f"- {each}" for each in (*machine(results), *score(results))]
     lines += [f"- did not run: {each}" for each in failures(results)]
     return "\n".join(lines).rstrip() + "\n"
 

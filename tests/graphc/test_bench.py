@@ -78,6 +78,7 @@ def test_text_and_markdown_show_the_same() -> None:
     assert "0.80 (<= 0.75) x jax: missed" in text
     assert "(<= 0.4) x torch: not judged" in text
     assert "| no, -, no, no |" in table
+    assert "- peak, 2 threads: 200 GFLOP/s" in table
     assert "- targets: 0 met, 3 missed, 1 not judged" in table
     assert f"- missed: mlp, {MLP}: 0.80 (<= 0.75) x jax" in table
     assert table.startswith("- a machine\n\n### Training step of an MLP")
