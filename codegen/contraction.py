@@ -16,7 +16,15 @@ from dataclasses import replace
 from graphc.codegen.coordinates import Axis, Buffer
 from graphc.codegen.emit import Function
 from graphc.codegen.inner_product import sum_tile
-from graphc.codegen.microkernel import Side, Spill, Tile, TileShape, TileSum, store_tile
+from graphc.codegen.microkernel import (
+    Side,
+    Spill,
+    Tile,
+    TileShape,
+    TileSum,
+    prefetch_tile,
+    store_tile,
+)
 from graphc.codegen.operand import Contraction, strided_access, varies_along
 from graphc.codegen.packing import (
     Copy,
@@ -34,6 +42,8 @@ from graphc.codegen.tiling import ContractionSchedule, SharedAxis
 from graphc.codegen.values import Value, constant, index
 from graphc.ir.graph import Node
 from graphc.ir.types import int8
+
+_TERMS_WORTH_A_PREFETCH = 64  # while they are summed, memory has time to answer
 
 
 def emit_contraction(
@@ -341,6 +351,9 @@ class _Nest:
         dtype = self.contraction.dtype
         zero = shape.filled(constant(0, dtype, shape.lanes))
         if sums is None:
+            if terms.axis.extent >= _TERMS_WORTH_A_PREFETCH:
+                stored = TileShape(shape.columns, shape.rows, shape.lanes) if self.turned else shape
+                prefetch_tile(place, self.stored, stored)
             self._store(place, shape, tile_sum.emit(terms, zero, self.schedule.chains))
             return
         if self.schedule.depth_parts > 1:

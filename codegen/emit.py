@@ -225,6 +225,11 @@ class Function(Writer):
     def _scope(self, read_only: bool) -> str:
         return f", !alias.scope !{self.alias_scope}" if read_only else ""
 
+    def prefetch(self, address: Value, *, to_write: bool) -> None:
+        """Ask for the cache line of an address, which may be any: nothing is touched."""
+        self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.raw(f"call void @llvm.prefetch.p0({address.typed}, i32 {int(to_write)}, i32 3, i32 1)")
+
     def store(self, value: Value, address: Value) -> None:
         value = self._to_memory(value)
         self.raw(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Function
 from graphc.codegen.evaluate import Evaluator
 from graphc.codegen.operand import Contraction
@@ -18,6 +19,9 @@ from graphc.codegen.place import Place, Span, lane_mask, shifted
 from graphc.codegen.scalars import VectorScalars
 from graphc.codegen.values import POINTER, Value, constant, index
 from graphc.ir.types import DType
+
+LINE_BYTES = 64
+"""Size of a cache line, and the alignment of every block in scratch memory."""
 
 Tile = list[list[Value]]
 """Vectors of a tile, by row and then along the columns."""
@@ -166,6 +170,38 @@ def multiply_add(function: Function, x: Value, y: Value, z: Value) -> Value:
     return function.binary("add", function.binary("mul", x, y), z)
 
 
+def prefetch_tile(place: Place, contraction: Contraction, shape: TileShape) -> None:
+    """Ask for the matrices that a tile's epilogue reads, so that they are there after the sum."""
+    function, buffers = place.function, _matrices_read(place, contraction)
+    if not buffers:
+        return
+    with function.loop(index(0), index(shape.rows), 1, hint="ahead") as loop:
+        row = function.add_index(place.where[contraction.rows], loop.counter)
+        here = place.moved(contraction.rows, row)
+        evaluator = here.evaluator(contraction.columns, shape.lanes)
+        for buffer, dtype in buffers.items():
+            for first in range(0, shape.columns, max(LINE_BYTES // dtype.bytes, 1)):
+                at = shifted(contraction.at, contraction.columns, first)
+                address = evaluator.address(buffer, at, dtype)
+                function.prefetch(address, to_write=buffer.written)
+
+
+def _matrices_read(place: Place, contraction: Contraction) -> dict[Buffer, DType]:
+    """The buffers of the product's shape that the epilogue loads."""
+    found: dict[Buffer, DType] = {}
+    pending, seen = [node for node, _ in contraction.stores], {contraction.node}
+    while pending:
+        node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node not in place.buffers:
+            pending += node.operands
+        elif node.shape == contraction.node.shape:
+            found[place.buffers[node]] = node.dtype
+    return found
+
+
 def store_tile(place: Place, contraction: Contraction, shape: TileShape, tile: Tile) -> None:
     """Compute what follows from a finished tile and store it."""
     evaluator = place.evaluator(contraction.columns, shape.lanes)
@@ -209,7 +245,7 @@ class Spill:
         do not fill as it was, and do not store what becomes of it.
         """
         name, parameters = f"{function.name}.turn", [Value("%from", POINTER), Value("%to", POINTER)]
-        known = [other for other in function.module.functions if other.name == name]
+        known = [written for written in function.module.functions if written.name == name]
         if known:
             turn = known[0]
         else:

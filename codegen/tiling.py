@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from graphc.codegen.coordinates import Axis, Buffer
+from graphc.codegen.microkernel import LINE_BYTES
 from graphc.codegen.operand import Contraction, Operand, neighbours_along, strided_access
 from graphc.codegen.target import Target
 from graphc.codegen.tile_costs import (
@@ -24,9 +25,6 @@ from graphc.codegen.tile_costs import (
     vector_lanes,
 )
 from graphc.ir.graph import Node
-
-LINE_BYTES = 64
-"""Size of a cache line, and the alignment of every block in scratch memory."""
 
 _PAGE_BYTES = 4096
 _WAYS = 8  # lines in a set of the L1 cache, of which there is one for each line of a page

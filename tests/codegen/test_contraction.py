@@ -252,6 +252,22 @@ def test_update_in_place(size: tuple[int, int, int], blocks: dict[str, Any]) -> 
     check(product, inputs, arrays, [gradient, expected], both, in_place=True, **blocks)
 
 
+def test_what_an_epilogue_reads_is_asked_for_before_the_sum() -> None:
+    """Masks and the value that is updated, of each dtype; not what is only stored, or short."""
+    for k, asked in ((200, True), (20, False)):
+        w, m = tensor("w", (33, 47)), tensor("m", (33, 47), uint8)
+        x, g = tensor("x", (33, k)), tensor("g", (k, 47))
+        product = ops.matmul(x, g)
+        masked = ops.where(ops.gt(m, scalar(50, uint8)), product, scalar(0, float32))
+        updated = ops.sub(w, masked)
+        inputs = [w, x, g, m]
+        arrays = [values(node.shape, node.dtype, i) for i, node in enumerate(inputs)]
+        expected = arrays[0] - np.where(arrays[3] > 50, arrays[1] @ arrays[2], 0)
+        check(product, inputs, arrays, [expected], [updated], in_place=True)
+        assert ("llvm.prefetch" in compile_kernel(product, inputs, [updated], True).text) == asked
+        assert "llvm.prefetch" not in compile_kernel(product, inputs, [product], False).text
+
+
 def test_float_products_round_once() -> None:
     """The products are added with a fused multiply-add: 1 - (1 + e)(1 - e) = e * e, not 0."""
     e = np.float32(2.0**-12)
