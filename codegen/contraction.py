@@ -17,7 +17,6 @@ from graphc.codegen.coordinates import Axis, Buffer
 from graphc.codegen.emit import Function
 from graphc.codegen.inner_product import sum_tile
 from graphc.codegen.microkernel import (
-    Side,
     Spill,
     Tile,
     TileShape,
@@ -29,15 +28,17 @@ from graphc.codegen.operand import Contraction, strided_access, varies_along
 from graphc.codegen.packing import (
     Copy,
     StoredRows,
-    copied_operand,
     pack_by_depth,
     pack_by_row,
     pack_transposed,
+    runs_of,
 )
+from graphc.codegen.part_copy import PartCopy
 from graphc.codegen.partial_sums import PartialSums
 from graphc.codegen.place import Place, Span, for_each_tile, spans
 from graphc.codegen.scratch_layout import ScratchLayout
 from graphc.codegen.sharing import Share
+from graphc.codegen.sides import left_is_shared, left_of, right_of, terms_of
 from graphc.codegen.tiling import ContractionSchedule, SharedAxis
 from graphc.codegen.values import Value, constant, index
 from graphc.ir.graph import Node
@@ -106,6 +107,8 @@ class _Nest:
         self.sums: PartialSums | None = None
         if schedule.depth_block < contraction.depth.extent:
             self.sums = PartialSums(contraction, self._sums(), self.layout.partial_width, index(0))
+        self.left_runs, self.right_runs = runs_of(contraction, place.buffers, schedule.depth_block)
+        self.left_ahead: Copy | None = None
 
     def emit(self, place: Place) -> None:
         if self.schedule.depth_parts > 1:
@@ -120,6 +123,9 @@ class _Nest:
                 with self._batch(place) as here:
                     self._block_rows(here, columns, terms)
         else:
+            if left_is_shared(self.contraction, self.schedule):
+                rows, depth = Span.of(self.contraction.rows), Span.of(self.contraction.depth)
+                self.left_ahead = self._pack_left(place, rows, depth)
             with self._batch(place) as here, self._columns() as columns, self._terms() as terms:
                 self._pack_right(here, columns, terms)
                 self._block_rows(here, columns, terms)
@@ -217,9 +223,10 @@ class _Nest:
 
     def _block_rows(self, place: Place, columns: Span, terms: Span) -> None:
         """All rows of a block of columns, summed over a block of terms."""
-        function, schedule, axis = self.function, self.schedule, self.contraction.rows
+        function, schedule, product = self.function, self.schedule, self.contraction
+        axis = product.rows
         with spans(function, self._part(axis, schedule.rows, "rows"), schedule.row_block) as rows:
-            left = self._pack_left(place, rows, terms)
+            left = self.left_ahead or self._pack_left(place, rows, terms)
             right = self._right_copy(columns, terms)
 
             def panel(column: Value, width: int) -> None:
@@ -228,9 +235,12 @@ class _Nest:
                 def tile(row: Value, height: int) -> None:
                     here = panel_place.moved(axis, row)
                     shape = TileShape(height, width, schedule.lanes)
-                    left_side = self._left_side(here, left, terms)
-                    right_side = self._right_side(here, right, terms)
-                    tile_sum = TileSum(here, self.contraction, shape, left_side, right_side)
+                    by_row = schedule.left == "by row"
+                    left_side = left_of(here, product, self.left_access, left, terms, by_row)
+                    right_side = right_of(
+                        here, product, self.right_access, right, terms, schedule.lanes
+                    )
+                    tile_sum = TileSum(here, product, shape, left_side, right_side)
                     self._tile(tile_sum, terms)
 
                 rows.for_each(function, schedule.rows, tile)
@@ -243,14 +253,13 @@ class _Nest:
         columns = self._part(contraction.columns, schedule.width, "columns")
         left = self._pack_left(place, rows, terms)
         right = self._right_copy(columns, terms)
-        if right is not None:
-            pack_by_row(place, right)
-        if left is not None:
-            place, operand = copied_operand(place, left)
-            contraction = replace(contraction, left=operand)
-        if right is not None:
-            place, operand = copied_operand(place, right)
-            contraction = replace(contraction, right=operand)
+        if isinstance(right, Copy):
+            pack_by_row(place, right, self.right_runs)
+        place, of_left = terms_of(place, contraction, contraction.left, left, contraction.rows)
+        place, of_right = terms_of(
+            place, contraction, contraction.right, right, contraction.columns
+        )
+        contraction = replace(contraction, left=of_left, right=of_right)
 
         def tile(row: Value, height: int, column: Value, width: int) -> None:
             here = place.moved(contraction.rows, row).moved(contraction.columns, column)
@@ -279,10 +288,13 @@ class _Nest:
             raise ValueError(f"{self.contraction.node!r} needs scratch memory and was given none")
         return self.function.offset(scratch, int8, index(offset))
 
-    def _right_copy(self, columns: Span, terms: Span) -> Copy | None:
+    def _right_copy(self, columns: Span, terms: Span) -> Copy | PartCopy | None:
         if self.schedule.right == "in place":
             return None
         lanes, address = self.schedule.lanes, self._scratch(self.layout.right)
+        if self.layout.parts is not None:
+            operand = self.contraction.right
+            return PartCopy(self.layout.parts, operand, columns, terms, lanes, address)
         size = 1 if self.schedule.right == "by row" else lanes
         room = self.layout.right_room
         return Copy(self.contraction.right, columns, terms, size, room, lanes, address)
@@ -291,13 +303,17 @@ class _Nest:
         copy = self._right_copy(columns, terms)
         if copy is None:
             return
+        if isinstance(copy, PartCopy):
+            copy.pack(place)
+            return
         if self.schedule.right == "by depth":
             pack_by_depth(place, copy)
             return
         here = place.moved(columns.axis, columns.start).moved(terms.axis, terms.start)
         if self.schedule.right == "computed":
             address, room = self._scratch(self.layout.computed), self.layout.computed_room
-            pack_by_row(place, replace(copy, size=1, room=room, address=address))
+            by_row = replace(copy, size=1, room=room, address=address)
+            pack_by_row(place, by_row, self.right_runs)
             rows = StoredRows(address, room)
         else:
             assert self.right_access is not None
@@ -319,29 +335,11 @@ class _Nest:
             lanes=schedule.lanes,
             address=self._scratch(self.layout.left),
         )
-        (pack_by_row if by_row else pack_by_depth)(place, copy)
+        if by_row:
+            pack_by_row(place, copy, self.left_runs)
+        else:
+            pack_by_depth(place, copy)
         return copy
-
-    def _left_side(self, place: Place, copy: Copy | None, terms: Span) -> Side:
-        contraction, access = self.contraction, self.left_access
-        if copy is not None:
-            address = copy.tile(self.function, place.where[contraction.rows])
-            by_row = self.schedule.left == "by row"
-            return Side(address, copy.room, 1) if by_row else Side(address, 1, copy.size)
-        if access is None:
-            raise ValueError(f"{contraction.left.node!r} cannot be read in place")
-        address = access.address(place.moved(terms.axis, terms.start), contraction.dtype)
-        return Side(address, access.stride(contraction.rows), access.stride(terms.axis))
-
-    def _right_side(self, place: Place, copy: Copy | None, terms: Span) -> Side | None:
-        contraction, access, lanes = self.contraction, self.right_access, self.schedule.lanes
-        if copy is not None:
-            address = copy.tile(self.function, place.where[contraction.columns])
-            return Side(address, copy.room * lanes, lanes, padded=True)
-        if access is None or access.stride(contraction.columns) != 1:
-            return None
-        address = access.address(place.moved(terms.axis, terms.start), contraction.dtype)
-        return Side(address, lanes, access.stride(terms.axis))
 
     # Tiles
 

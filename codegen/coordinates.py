@@ -6,7 +6,8 @@ values; a coordinate says how it moves with each axis, whatever code will stand 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.codegen.values import Value
@@ -15,11 +16,35 @@ from graphc.ir.op import Affine
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """A named loop axis of a kernel. Axes compare by identity."""
+    """A named loop axis of a kernel. Axes compare by identity.
+
+    An axis may be a group: its positions are those of its `parts`, counted row by row. Coordinates
+    are said in terms of parts; code stands on the group.
+    """
 
     name: str
     extent: int
     reduced: bool = False
+    parts: tuple[Axis, ...] = ()
+
+    @staticmethod
+    def group(name: str, parts: Sequence[Axis], reduced: bool = False) -> Axis:
+        """The axis of several; the only one itself; one of a single position if there is none."""
+        if len(parts) == 1:
+            return parts[0]
+        return Axis(name, math.prod(part.extent for part in parts), reduced, tuple(parts))
+
+    @property
+    def leaves(self) -> tuple[Axis, ...]:
+        """The axes that coordinates are said in."""
+        if not self.parts:
+            return (self,)
+        return tuple(leaf for part in self.parts for leaf in part.leaves)
+
+    @property
+    def innermost(self) -> Axis:
+        """The leaf that moves from one position to the next."""
+        return self.leaves[-1]
 
 
 @dataclass(frozen=True)
@@ -56,6 +81,11 @@ class Index:
         factor = sum(f for a, f in self.terms if a is axis)
         return self.affine(1, factor * by) if factor else self
 
+    def factor(self, axis: Axis) -> int | None:
+        """How far it moves for a step on an axis; None if the steps on a group are not alike."""
+        factors = {leaf: sum(f for a, f in self.terms if a is leaf) for leaf in axis.leaves}
+        return step_along(axis, factors)
+
     def bounds(self) -> tuple[int, int]:
         """Smallest and largest value over the whole axes (without the dynamic part)."""
         low = high = self.offset
@@ -63,6 +93,21 @@ class Index:
             reach = factor * (axis.extent - 1)
             low, high = low + min(reach, 0), high + max(reach, 0)
         return low, high
+
+
+def step_along(axis: Axis, factors: Mapping[Axis, int]) -> int | None:
+    """The step on an axis of what moves by `factors` on its leaves; None if the steps on a group
+    are not alike."""
+    first, reach = 0, 1
+    for leaf in reversed(axis.leaves):
+        factor = factors.get(leaf, 0)
+        if leaf.extent > 1:
+            if reach == 1:
+                first = factor
+            elif factor != first * reach:
+                return None
+            reach *= leaf.extent
+    return first
 
 
 Indices = tuple[Index, ...]

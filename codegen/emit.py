@@ -119,6 +119,14 @@ class Function(Writer):
             return index(0)
         return self.binary("mul", x, index(factor), "nsw")
 
+    def divide_index(self, x: Value, divisor: int) -> Value:
+        """`x` is not negative."""
+        if divisor == 1:
+            return x
+        if is_number(x):
+            return index(int(x.ref) // divisor)
+        return self.binary("udiv", x, index(divisor))
+
     # Vectors
 
     def splat(self, x: Value, lanes: int) -> Value:
@@ -175,6 +183,10 @@ class Function(Writer):
         return Value(f"<{', '.join(f'i64 {i}' for i in range(lanes))}>", int64, lanes)
 
     # Memory
+
+    def constant_table(self, numbers: Sequence[int], dtype: DType) -> Value:
+        """The address of constants, side by side."""
+        return Value(self.module.constant_table(numbers, dtype), POINTER)
 
     def offset(self, base: Value, dtype: DType, offset: Value) -> Value:
         """The address `offset` elements after `base`; a vector offset gives a vector."""
@@ -251,6 +263,19 @@ class Function(Writer):
             f"{mask.typed}), !noalias !{self.alias_scope}"
         )
 
+    def scatter(self, value: Value, addresses: Value, mask: Value) -> None:
+        """Store each lane whose mask is set at its own address."""
+        value = self._to_memory(value)
+        lanes = value.lanes
+        symbol = f"llvm.masked.scatter.{_intrinsic_suffix(value.dtype, lanes)}.v{lanes}p0"
+        self.module.declare(
+            f"declare void @{symbol}({value.type}, <{lanes} x ptr>, i32, <{lanes} x i1>)"
+        )
+        self.raw(
+            f"call void @{symbol}({value.typed}, {addresses.typed}, i32 {value.dtype.bytes}, "
+            f"{mask.typed}), !noalias !{self.alias_scope}"
+        )
+
     def _loaded(
         self, right: str, dtype: DType, lanes: int, read_only: bool, *operands: Value
     ) -> Value:
@@ -291,6 +316,7 @@ class Module:
         self.functions: list[Function] = []
         self._declarations: dict[str, None] = {}
         self._globals: dict[str, None] = {}
+        self._tables: dict[str, str] = {}
         self._metadata: list[str] = []
 
     def new_alias_scope(self) -> int:
@@ -308,6 +334,15 @@ class Module:
 
     def declare(self, declaration: str) -> None:
         self._declarations[declaration] = None
+
+    def constant_table(self, numbers: Sequence[int], dtype: DType) -> str:
+        """The name of constants of the module; equal tables are one."""
+        kind = llvm_type(dtype)
+        elements = ", ".join(f"{kind} {number}" for number in numbers)
+        table = f"internal constant [{len(numbers)} x {kind}] [{elements}]"
+        name = self._tables.setdefault(table, f"@table{len(self._tables)}")
+        self.define_global(f"{name} = {table}")
+        return name
 
     def define_global(self, definition: str) -> None:
         self._globals[definition] = None

@@ -17,6 +17,7 @@ from typing import cast
 from graphc.codegen.coordinates import Axis, Buffer, Index, Indices, affine_index
 from graphc.codegen.emit import Function
 from graphc.codegen.scalars import VectorScalars
+from graphc.codegen.standing import Standing
 from graphc.codegen.values import Value, constant, index
 from graphc.codegen.writer import Loop
 from graphc.ir.access import operand_maps
@@ -47,9 +48,8 @@ class Evaluator:
         self.function = function
         self.scalars = VectorScalars(function)
         self.buffers = dict(buffers)
-        self.lane_axis = lane_axis
         self.lanes = lanes
-        self._axes: dict[Axis, Value] = {}
+        self.standing = Standing(function, lane_axis, lanes)
         self._known: dict[Key, Value] = {}
         self._helpers: dict[object, Value] = {}
         self._bound: dict[Node | tuple[Node, Indices], Value] = {}
@@ -58,21 +58,18 @@ class Evaluator:
 
     def set_axis(self, axis: Axis, value: Value) -> None:
         """Say where on `axis` the code written from here on stands (a scalar i64)."""
-        self._axes[axis] = value
+        self.standing.move(axis, value)
 
     @contextmanager
     def scope(self) -> Iterator[None]:
         """Code that may not run each time, or that repeats: what is computed or bound in it is
         forgotten after it."""
-        state = self._known, self._helpers, self._bound, self._axes, self.buffers
+        state = self._known, self._helpers, self._bound, self.standing, self.buffers
         self._known, self._helpers = dict(self._known), dict(self._helpers)
-        self._bound, self._axes, self.buffers = (
-            dict(self._bound),
-            dict(self._axes),
-            dict(self.buffers),
-        )
+        self._bound, self.buffers = dict(self._bound), dict(self.buffers)
+        self.standing = self.standing.copy()
         yield
-        self._known, self._helpers, self._bound, self._axes, self.buffers = state
+        self._known, self._helpers, self._bound, self.standing, self.buffers = state
 
     @contextmanager
     def loop(
@@ -128,14 +125,21 @@ class Evaluator:
 
     def store(self, buffer: Buffer, at: Indices, value: Value, mask: Value | None = None) -> None:
         """Store a value at an index of a buffer; a scalar is repeated over the lanes if the
-        index moves along the lane axis, which it must do one by one or not at all."""
+        index moves along the lane axis."""
         base, step = self._offset(buffer.strides, at)
+        if step not in (0, 1) or base.lanes > 1:
+            vector = self.function.splat(value, self.lanes)
+            where = self._along_lanes(base, step)
+            addresses = self.function.offset(buffer.address, value.dtype, where)
+            active = self.function.splat(mask or constant(True, bool_), self.lanes)
+            self.function.scatter(vector, addresses, active)
+            return
         address = self.function.offset(buffer.address, value.dtype, base)
         if step == 0 or self.lanes == 1:
-            self.function.store(value, address)
+            # All lanes go to one place: the first is what is wanted of a vector.
+            single = self.function.extract(value, 0) if value.lanes > 1 else value
+            self.function.store(single, address)
             return
-        if step != 1:
-            raise ValueError(f"a vector store needs neighbours, not every {step}th element")
         vector = self.function.splat(value, self.lanes)
         if mask is None:
             self.function.store(vector, address)
@@ -324,14 +328,21 @@ class Evaluator:
             for value, factor in entry.dynamic:
                 scaled = self.scalars.mul(value, constant(stride * factor, int64))
                 total = self.scalars.add(total, scaled)
-        step = factors.get(self.lane_axis, 0) if self.lane_axis else 0
+        factors = self.standing.grouped(factors)
+        step = factors.get(self.standing.lane_axis, 0) if self.standing.lane_axis else 0
         for axis, factor in factors.items():
             if factor:
-                here = self.function.scale_index(self._axes[axis], factor)
+                here = self._scaled(axis, factor)
                 total = self.scalars.add(total, here) if total.ref != "0" else here
         if position:
             total = self.scalars.add(total, index(position))
         return total, step if self.lanes > 1 else 0
+
+    def _scaled(self, axis: Axis, factor: int) -> Value:
+        position = self._once(("position", axis), lambda: self.standing.position(axis))
+        if position.lanes == 1:
+            return self.function.scale_index(position, factor)
+        return self.scalars.mul(position, constant(factor, int64))
 
     def _along_lanes(self, base: Value, step: int) -> Value:
         if step == 0:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from graphc.codegen.coordinates import Axis, Buffer, Index, Indices, affine_index
-from graphc.codegen.operand import Contraction, Operand, varies_along
+from graphc.codegen.operand import Contraction, varies_along
 from graphc.ir.access import operand_maps
 from graphc.ir.graph import Node
 from graphc.ir.op import Affine, Family
@@ -24,7 +24,7 @@ def merge_batch(contraction: Contraction, buffers: Mapping[Node, Buffer]) -> Con
     that is read and stored the rows of one run on into those of the next. Of `buffers` only the
     strides are looked at.
     """
-    while contraction.batch:
+    while contraction.batch and not contraction.rows.parts:
         merged = _without_last(contraction, buffers)
         if merged is None:
             break
@@ -50,7 +50,7 @@ def _without_last(contraction: Contraction, buffers: Mapping[Node, Buffer]) -> C
         return tuple(_renamed(entry, kept, dropped, merged) for entry in at)
 
     left, right = (
-        Operand(operand.node, renamed(operand.at))
+        replace(operand, at=renamed(operand.at))
         for operand in (contraction.left, contraction.right)
     )
     return replace(

@@ -18,7 +18,7 @@ from graphc.codegen.packing import transposed
 from graphc.codegen.place import Place, Span, lane_mask, shifted
 from graphc.codegen.scalars import VectorScalars
 from graphc.codegen.values import POINTER, Value, constant, index
-from graphc.ir.types import DType
+from graphc.ir.types import DType, int32, int64
 
 LINE_BYTES = 64
 """Size of a cache line, and the alignment of every block in scratch memory."""
@@ -33,13 +33,15 @@ class Side:
 
     `address` is that of its first element; `across` and `along` are the elements from one row (of
     the right operand: from one vector of columns) and from one term to the next. A `padded` side
-    may be read by whole vectors.
+    may be read by whole vectors. Where a right side has a `table` its terms are not equally far
+    apart: they are as far from `address` as the table says.
     """
 
     address: Value
     across: int
     along: int
     padded: bool = False
+    table: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,15 @@ class TileSum:
             ]
             return [function.splat(value, shape.lanes) for value in values]
         vectors = []
+        origin, skipped = pointers[1], by * self.right.along
+        if self.right.table is not None:
+            entry = function.offset(self.right.table, int32, function.add_index(term, index(by)))
+            distance = function.load(entry, int32, read_only=True)
+            distance = function.convert("sext", distance, int64)
+            origin, skipped = function.offset(origin, contraction.dtype, distance), 0
         for number, first in enumerate(shape.firsts):
-            offset = index(number * self.right.across + by * self.right.along)
-            address = function.offset(pointers[1], contraction.dtype, offset)
+            offset = index(number * self.right.across + skipped)
+            address = function.offset(origin, contraction.dtype, offset)
             mask = None if self.right.padded else shape.mask(first)
             if mask is None:
                 vectors.append(function.load(address, contraction.dtype, shape.lanes))
@@ -177,12 +185,12 @@ def prefetch_tile(place: Place, contraction: Contraction, shape: TileShape) -> N
         return
     with function.loop(index(0), index(shape.rows), 1, hint="ahead") as loop:
         row = function.add_index(place.where[contraction.rows], loop.counter)
-        here = place.moved(contraction.rows, row)
-        evaluator = here.evaluator(contraction.columns, shape.lanes)
+        here, columns = place.moved(contraction.rows, row), contraction.columns
         for buffer, dtype in buffers.items():
             for first in range(0, shape.columns, max(LINE_BYTES // dtype.bytes, 1)):
-                at = shifted(contraction.at, contraction.columns, first)
-                address = evaluator.address(buffer, at, dtype)
+                column = function.add_index(place.where[columns], index(first))
+                evaluator = here.moved(columns, column).evaluator(columns, 1)
+                address = evaluator.address(buffer, contraction.at, dtype)
                 function.prefetch(address, to_write=buffer.written)
 
 
@@ -206,7 +214,7 @@ def store_tile(place: Place, contraction: Contraction, shape: TileShape, tile: T
     """Compute what follows from a finished tile and store it."""
     evaluator = place.evaluator(contraction.columns, shape.lanes)
     for i, row in enumerate(tile):
-        _store_row(evaluator, contraction, shape, row, i)
+        _store_row(place, evaluator, contraction, shape, row, i)
 
 
 @dataclass(frozen=True)
@@ -236,7 +244,7 @@ class Spill:
             ]
             here = place.moved(contraction.rows, number)
             evaluator = here.evaluator(contraction.columns, shape.lanes)
-            _store_row(evaluator, contraction, shape, row, 0)
+            _store_row(here, evaluator, contraction, shape, row, 0)
 
     def turn_to(self, function: Function, other: Spill, shape: TileShape, dtype: DType) -> None:
         """Put the transpose of a tile of this shape there.
@@ -283,12 +291,24 @@ def _write_turn(
 
 
 def _store_row(
-    evaluator: Evaluator, contraction: Contraction, shape: TileShape, row: list[Value], i: int
+    place: Place,
+    evaluator: Evaluator,
+    contraction: Contraction,
+    shape: TileShape,
+    row: list[Value],
+    i: int,
 ) -> None:
     """All values are computed before the first is stored: it may replace what they read."""
-    at = shifted(contraction.at, contraction.rows, i)
+    function, rows, columns = place.function, contraction.rows, contraction.columns
+    at = shifted(contraction.at, rows, i)
     for first, vector in zip(shape.firsts, row, strict=True):
-        here, mask = shifted(at, contraction.columns, first), shape.mask(first)
+        here, mask = shifted(at, columns, first), shape.mask(first)
+        if rows.parts or columns.parts:
+            moved = function.add_index(place.where[rows], index(i))
+            there = place.moved(rows, moved) if rows.parts else place
+            moved = function.add_index(place.where[columns], index(first))
+            there = there.moved(columns, moved) if columns.parts else there
+            evaluator = there.evaluator(columns, shape.lanes)
         evaluator.bind_at(contraction.node, here, vector)
         values = [evaluator.value(node, here, mask) for node, _ in contraction.stores]
         for (_, buffer), value in zip(contraction.stores, values, strict=True):

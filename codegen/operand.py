@@ -11,7 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.codegen.coordinates import Axis, Buffer, Index, Indices, affine_index, indices_of
+from graphc.codegen.coordinates import (
+    Axis,
+    Buffer,
+    Index,
+    Indices,
+    affine_index,
+    step_along,
+)
 from graphc.codegen.place import Place
 from graphc.codegen.values import Value, index
 from graphc.ir.access import operand_maps
@@ -22,10 +29,21 @@ from graphc.ir.types import DType
 
 @dataclass(frozen=True)
 class Operand:
-    """A node and where the contraction reads it, as a function of the contraction's axes."""
+    """A node and where the contraction reads it, as a function of the contraction's axes.
+
+    `groups` are those of these axes that have parts; the index is said in terms of parts. `slides`
+    are pairs of axes with a number: a step on the first reads what so many steps on the second
+    would, as the next element of a window and the next window do.
+    """
 
     node: Node
     at: Indices
+    groups: tuple[Axis, ...] = ()
+    slides: tuple[tuple[Axis, Axis, int], ...] = ()
+
+    def slides_along(self, axis: Axis) -> dict[Axis, int]:
+        """The axes that slide along one, and how many steps on it a step on each is worth."""
+        return {part: steps for part, along, steps in self.slides if along is axis}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,36 +73,6 @@ class Contraction:
     def swapped(self) -> Contraction:
         """The same product with its two sides exchanged: vectors then run along the rows."""
         return replace(self, rows=self.columns, columns=self.rows, left=self.right, right=self.left)
-
-
-def matmul_contraction(node: Node) -> Contraction:
-    """The contraction that a matmul node is, without its stores and scratch.
-
-    `node` has operands [..., m, k] and [..., k, n] whose leading axes broadcast.
-    """
-    left, right = node.operands
-    *lead, m, n = node.shape
-    batch = tuple(Axis(f"batch{number}", size) for number, size in enumerate(lead))
-    rows, columns = Axis("row", m), Axis("column", n)
-    depth = Axis("depth", left.shape[-1], reduced=True)
-    return Contraction(
-        node=node,
-        batch=batch,
-        rows=rows,
-        columns=columns,
-        depth=depth,
-        left=_batched(left, batch, rows, depth),
-        right=_batched(right, batch, depth, columns),
-        at=indices_of((*batch, rows, columns)),
-    )
-
-
-def _batched(node: Node, batch: Sequence[Axis], *matrix: Axis) -> Operand:
-    """An operand with leading axes: those of size 1 are broadcast."""
-    lead = node.shape[:-2]
-    used = zip(lead, batch[len(batch) - len(lead) :], strict=True)
-    at = (Index() if size == 1 else Index(((axis, 1),)) for size, axis in used)
-    return Operand(node, (*at, *indices_of(matrix)))
 
 
 @dataclass(frozen=True)
@@ -125,6 +113,12 @@ def strided_access(operand: Operand, buffers: Mapping[Node, Buffer]) -> StridedA
         for axis, factor in entry.terms:
             strides[axis] = strides.get(axis, 0) + stride * factor
     offset = sum(stride * entry.offset for stride, entry in zip(buffer.strides, at, strict=True))
+    for group in operand.groups:
+        step = step_along(group, strides)
+        if step is None:
+            return None
+        strides = {axis: n for axis, n in strides.items() if axis not in group.leaves}
+        strides[group] = step
     present = {axis: stride for axis, stride in strides.items() if stride}
     return StridedAccess(buffer, present, offset)
 
@@ -133,12 +127,25 @@ def neighbours_along(
     operand: Operand, buffers: Mapping[Node, Buffer], candidates: Sequence[Axis]
 ) -> Axis:
     """The candidate along which most stored elements that the operand reads are neighbours; the
-    first of those that are equal in this. An axis of one element has no neighbours."""
-    votes = dict.fromkeys(candidates, 0)
+    first of those that are equal in this. An axis of one element has no neighbours.
+
+    Where a candidate is a group, how many elements in a row are neighbours counts, too; a few
+    elements apart is half as good.
+    """
+    votes = dict.fromkeys(candidates, 0.0)
+    in_groups = bool(operand.groups)
     for buffer, at in _loads(operand, buffers):
         for axis in candidates:
-            votes[axis] += axis.extent > 1 and _stride(buffer, at, axis) == 1
+            step = _stride(buffer, at, axis.innermost)
+            if not in_groups:
+                votes[axis] += axis.extent > 1 and step == 1
+            elif axis.extent > 1 and 0 < step <= _NEAR:
+                votes[axis] += min(axis.innermost.extent, _LONG_RUN) / (1 if step == 1 else 2)
     return max(candidates, key=lambda axis: votes[axis])
+
+
+_NEAR = 4
+_LONG_RUN = 32
 
 
 def varies_along(operand: Operand, axes: Sequence[Axis]) -> bool:
@@ -146,16 +153,79 @@ def varies_along(operand: Operand, axes: Sequence[Axis]) -> bool:
     return any(axis in axes for entry in operand.at for axis, _ in entry.terms)
 
 
+def step_of_loads(operand: Operand, buffers: Mapping[Node, Buffer], axis: Axis) -> int:
+    """The most elements between what is loaded at one position of an axis and at the next."""
+    steps = (abs(_stride(buffer, at, axis)) for buffer, at in _loads(operand, buffers))
+    return max(steps, default=0)
+
+
+def is_even(operand: Operand, buffers: Mapping[Node, Buffer], axis: Axis) -> bool:
+    """Whether all steps on a group are alike for what the operand reads."""
+    return all(
+        inside or entry.factor(axis) is not None for entry, inside in _coordinates(operand, buffers)
+    )
+
+
+def sliding(
+    operand: Operand, buffers: Mapping[Node, Buffer], along: Axis, parts: Sequence[Axis]
+) -> tuple[tuple[Axis, Axis, int], ...]:
+    """The parts on which a step is, wherever the operand reads, a number of steps on the axis
+    `along`; with both this number, which may be 0 or negative."""
+    entries = list(_coordinates(operand, buffers))
+    found = ((part, along, _steps(entries, along, part)) for part in parts)
+    return tuple((part, along, steps) for part, along, steps in found if steps is not None)
+
+
+def _steps(entries: Sequence[tuple[Index, bool]], along: Axis, part: Axis) -> int | None:
+    steps: int | None = None
+    for entry, inside in entries:
+        far, near = entry.factor(part) or 0, entry.factor(along) or 0
+        if not near and (inside or not far):
+            continue
+        if not near or far % near or steps not in (None, far // near):
+            return None
+        steps = far // near
+    return steps or 0
+
+
+def _coordinates(operand: Operand, buffers: Mapping[Node, Buffer]) -> Iterator[tuple[Index, bool]]:
+    """Every coordinate on which what the operand reads depends: where stored elements are, where
+    an operand may end, positions. With each whether it only says that an index is inside."""
+    for node, at in _walk(operand, buffers):
+        if node in buffers:
+            yield from ((entry, False) for entry in at)
+        elif node.op.position is not None:
+            yield at[node.op.position(node.attrs)], False
+        elif node.op.fill is not None:
+            yield from _limits(node, at)
+
+
+def _limits(node: Node, at: Indices) -> Iterator[tuple[Index, bool]]:
+    """The coordinates on operands that may end, with whether they are inside at all points."""
+    for source, mapping in zip(node.operands, operand_maps(node) or (), strict=False):
+        for entry, size in zip(_mapped(at, mapping or ()), source.shape, strict=False):
+            low, high = entry.bounds()
+            yield entry, low >= 0 and high < size
+
+
 def _loads(operand: Operand, buffers: Mapping[Node, Buffer]) -> Iterator[tuple[Buffer, Indices]]:
     """Every stored tensor that the operand reads, with the index it is read at."""
+    for node, at in _walk(operand, buffers):
+        if node in buffers:
+            yield buffers[node], at
+
+
+def _walk(operand: Operand, buffers: Mapping[Node, Buffer]) -> Iterator[tuple[Node, Indices]]:
+    """Every node between the operand and what is stored, both included, with the index it is
+    read at."""
     pending, seen = [(operand.node, operand.at)], set()
     while pending:
         node, at = pending.pop()
         if (node, at) in seen:
             continue
         seen.add((node, at))
+        yield node, at
         if node in buffers:
-            yield buffers[node], at
             continue
         for source, mapping in zip(node.operands, operand_maps(node) or (), strict=False):
             if mapping is not None:

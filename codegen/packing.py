@@ -8,15 +8,16 @@ copy may spill fewer than a vector's elements behind its end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.codegen.coordinates import Buffer, indices_of
+from graphc.codegen.coordinates import Axis, Buffer, indices_of
 from graphc.codegen.emit import Function
-from graphc.codegen.operand import Operand
-from graphc.codegen.place import Place, Span, lane_mask, shifted
+from graphc.codegen.operand import Contraction, Operand, StridedAccess, is_even
+from graphc.codegen.place import Place, Span, lane_mask, vectors_along
 from graphc.codegen.values import Value, constant, index
 from graphc.ir.build import ops
+from graphc.ir.graph import Node
 from graphc.ir.types import DType, TensorType
 
 
@@ -56,32 +57,104 @@ def pack_by_depth(place: Place, copy: Copy) -> None:
         here = place.moved(copy.terms.axis, loop.counter)
 
         def tile(first: Value, count: int) -> None:
-            evaluator = here.moved(axis, first).evaluator(axis, copy.lanes)
             line = copy.line(function, copy.tile(function, first), loop.counter)
-            for by in range(0, count, copy.lanes):
+            for by, evaluator, at in vectors_along(
+                here, operand.at, axis, first, count, copy.lanes
+            ):
                 mask = lane_mask(count - by, copy.lanes)
-                value = evaluator.value(operand.node, shifted(operand.at, axis, by), mask)
+                value = evaluator.value(operand.node, at, mask)
                 address = function.offset(line, operand.node.dtype, index(by))
                 function.store(function.splat(value, copy.lanes), address)
 
         copy.across.for_each(function, copy.size, tile)
 
 
-def pack_by_row(place: Place, copy: Copy) -> None:
+@dataclass(frozen=True)
+class Runs:
+    """The depth as runs, along which all steps are alike for what is copied. `outer` counts them,
+    None if the whole depth is one. Of `whole` runs none is ever copied in part."""
+
+    inner: Axis
+    outer: Axis | None = None
+    whole: bool = True
+
+    @staticmethod
+    def of(operand: Operand, buffers: Mapping[Node, Buffer], depth: Axis, block: int) -> Runs:
+        """The longest runs of an operand that is copied `block` terms at a time."""
+        if is_even(operand, buffers, depth):
+            return Runs(depth)
+        leaves = depth.leaves
+        for cut in range(1, len(leaves)):
+            inner = Axis.group("run", leaves[cut:], depth.reduced)
+            if is_even(operand, buffers, inner):
+                break
+        outer = Axis.group("runs", leaves[:cut], depth.reduced)
+        return Runs(inner, outer, block >= depth.extent or block % inner.extent == 0)
+
+
+def runs_of(
+    contraction: Contraction, buffers: Mapping[Node, Buffer], block: int
+) -> tuple[Runs, Runs]:
+    """The runs of both operands."""
+    left, right, depth = contraction.left, contraction.right, contraction.depth
+    return Runs.of(left, buffers, depth, block), Runs.of(right, buffers, depth, block)
+
+
+def pack_by_row(place: Place, copy: Copy, runs: Runs) -> None:
     """Copy by vectors along the depth, row after row."""
-    function, operand, depth = place.function, copy.operand, copy.terms.axis
+    function = place.function
     with function.loop(copy.across.start, copy.across.stop, 1, hint="copy") as loop:
         row = copy.tile(function, loop.counter)
         here = place.moved(copy.across.axis, loop.counter)
+        if runs.outer is None:
+            copy.terms.for_each(function, copy.lanes, _copied_to(here, copy, runs, row))
+        else:
+            _pack_runs(here, copy, runs, runs.outer, row)
 
-        def vector(first: Value, count: int) -> None:
-            evaluator = here.moved(depth, first).evaluator(depth, copy.lanes)
-            value = evaluator.value(operand.node, operand.at, lane_mask(count, copy.lanes))
-            distance = copy.terms.after_start(function, first)
-            address = function.offset(row, operand.node.dtype, distance)
-            function.store(function.splat(value, copy.lanes), address)
 
-        copy.terms.for_each(function, copy.lanes, vector)
+def _pack_runs(place: Place, copy: Copy, runs: Runs, outer: Axis, row: Value) -> None:
+    """Copy a row run by run, in order: what a vector spills is written again by the next."""
+    function, extent, terms = place.function, runs.inner.extent, copy.terms
+    length = index(extent)
+    first = function.divide_index(terms.start, extent)
+    last = function.divide_index(function.add_index(terms.stop, index(extent - 1)), extent)
+    with function.loop(first, last, 1, hint="run") as loop:
+        begin = function.scale_index(loop.counter, extent)
+        here = place.moved(outer, loop.counter)
+        target = function.offset(
+            row, copy.operand.node.dtype, function.binary("sub", begin, terms.start, "nsw")
+        )
+        write = _copied_to(here, copy, runs, target)
+        if runs.whole:
+            Span.of(runs.inner).for_each(function, copy.lanes, write)
+            return
+        start = function.binary("sub", terms.start, begin, "nsw")
+        stop = function.binary("sub", terms.stop, begin, "nsw")
+        low = function.intrinsic("smax", start, index(0))
+        high = function.intrinsic("smin", stop, length)
+        with function.loop(low, high, copy.lanes, hint="part") as part:
+            left = function.binary("sub", high, part.counter, "nsw")
+            numbers = function.lane_numbers(copy.lanes)
+            mask = function.compare("icmp slt", numbers, function.splat(left, copy.lanes))
+            write(part.counter, mask)
+
+
+def _copied_to(
+    place: Place, copy: Copy, runs: Runs, target: Value
+) -> Callable[[Value, int | Value], None]:
+    """What copies the vector at a place of a run that begins at `target`: so many of its elements,
+    or those of a mask."""
+    function, operand = place.function, copy.operand
+    whole = copy.terms if runs.outer is None else Span.of(runs.inner)
+
+    def write(first: Value, count: int | Value) -> None:
+        mask = lane_mask(count, copy.lanes) if isinstance(count, int) else count
+        evaluator = place.moved(runs.inner, first).evaluator(runs.inner, copy.lanes)
+        value = evaluator.value(operand.node, operand.at, mask)
+        address = function.offset(target, operand.node.dtype, whole.after_start(function, first))
+        function.store(function.splat(value, copy.lanes), address)
+
+    return write
 
 
 def copied_operand(place: Place, copy: Copy) -> tuple[Place, Operand]:
@@ -94,6 +167,19 @@ def copied_operand(place: Place, copy: Copy) -> tuple[Place, Operand]:
     origin = function.offset(copy.address, dtype, function.scale_index(skipped, -1))
     buffers = {**place.buffers, node: Buffer(origin, (copy.room, 1), written=True)}
     return replace(place, buffers=buffers), Operand(node, indices_of((across.axis, terms.axis)))
+
+
+def strided_operand(
+    place: Place, operand: Operand, access: StridedAccess, axes: Sequence[Axis]
+) -> tuple[Place, Operand]:
+    """An operand that is read where it lies, its index said in these axes, groups included; and a
+    place that can load it."""
+    shape = tuple(axis.extent for axis in axes)
+    node = ops.input(name="strided", type=TensorType(operand.node.dtype, shape))
+    origin = place.function.offset(access.buffer.address, operand.node.dtype, index(access.offset))
+    strides = tuple(access.stride(axis) for axis in axes)
+    buffers = {**place.buffers, node: replace(access.buffer, address=origin, strides=strides)}
+    return replace(place, buffers=buffers), Operand(node, indices_of(axes))
 
 
 @dataclass(frozen=True)

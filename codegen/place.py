@@ -28,7 +28,8 @@ class Place:
 
     def moved(self, axis: Axis, value: Value) -> Place:
         """The place where `axis` stands at another value."""
-        return replace(self, where={**self.where, axis: value})
+        others = {other: where for other, where in self.where.items() if other is not axis}
+        return replace(self, where={**others, axis: value})
 
     def evaluator(self, lane_axis: Axis, lanes: int) -> Evaluator:
         """An evaluator that stands here; it remembers nothing from anywhere else."""
@@ -127,6 +128,20 @@ def spans(function: Function, part: Span, size: int) -> Iterator[Span]:
 def shifted(at: Indices, axis: Axis, by: int) -> Indices:
     """An index when `axis` is further by a constant."""
     return tuple(entry.shifted(axis, by) for entry in at)
+
+
+def vectors_along(
+    place: Place, at: Indices, axis: Axis, first: Value, count: int, lanes: int
+) -> Iterator[tuple[int, Evaluator, Indices]]:
+    """For each vector of `count` positions on an axis how far from the first it begins, and how to
+    evaluate there. On a group every vector has an evaluator of its own."""
+    evaluator = place.moved(axis, first).evaluator(axis, lanes)
+    for by in range(0, count, lanes):
+        if not axis.parts:
+            yield by, evaluator, shifted(at, axis, by)
+            continue
+        here = place.function.add_index(first, index(by))
+        yield by, place.moved(axis, here).evaluator(axis, lanes), at
 
 
 def lane_mask(active: int, lanes: int) -> Value | None:

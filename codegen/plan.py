@@ -14,7 +14,8 @@ from graphc.codegen.coordinates import Buffer
 from graphc.codegen.estimate import nanoseconds
 from graphc.codegen.loop_nest import LoopNest, build_loop_nest
 from graphc.codegen.merge_batch import merge_batch
-from graphc.codegen.operand import Contraction, matmul_contraction
+from graphc.codegen.operand import Contraction
+from graphc.codegen.roles import contraction_of
 from graphc.codegen.routine import Routine, plan_routine
 from graphc.codegen.scratch_layout import scratch_bytes
 from graphc.codegen.sharing import Sharing, nest_scratch_bytes, share_contraction, share_nest
@@ -149,8 +150,10 @@ def _plan_kernel(
         return KernelPlan(group, reads, writes, nest, None, size, key, time, sharing)
     nowhere = Value("null", POINTER)
     buffers = {node: buffer_of(node, nowhere) for node in (*reads, *writes)}
+    loadable = {node: buffers[node] for node in reads}
     contraction = replace(
-        matmul_contraction(products[0]), stores=tuple((node, buffers[node]) for node in writes)
+        contraction_of(products[0], loadable),
+        stores=tuple((node, buffers[node]) for node in writes),
     )
     contraction = merge_batch(contraction, buffers)
     schedule = schedule_contraction(contraction, buffers, target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphc.codegen.operand import Contraction
+from graphc.codegen.part_copy import PartLayout
 from graphc.codegen.tiling import ContractionSchedule
 from graphc.ir.passes.pack_blocks import aligned
 
@@ -27,7 +28,8 @@ class ScratchLayout:
     are transposed, one tile, and sums of part of the depth. Every task has `private` bytes for
     all of them but the sums, which are behind those of all tasks, for tasks share the elements of
     one product; only where they share a batch, sums are private, too. The other fields are in
-    elements: the `room` of the copies and the distance of the rows of partial sums.
+    elements: the `room` of the copies and the distance of the rows of partial sums; `parts` is how
+    a right operand is laid out that is copied by part.
     """
 
     right: int
@@ -41,6 +43,7 @@ class ScratchLayout:
     left_room: int
     computed_room: int
     partial_width: int
+    parts: PartLayout | None
 
     @staticmethod
     def of(
@@ -56,8 +59,12 @@ class ScratchLayout:
         row_room = (-(-terms // lanes) + 1) * lanes
         right_room = row_room if schedule.right == "by row" else terms + 1
         left_room = row_room if schedule.left == "by row" else terms + -(-lanes // schedule.rows)
+        right_size = block_columns * right_room if schedule.right != "in place" else 0
+        parts = _by_part(contraction, schedule, (block_columns, terms))
+        if parts is not None:
+            right_size = parts.size
         sizes = {
-            "right": block_columns * right_room if schedule.right != "in place" else 0,
+            "right": right_size,
             "left": block_rows * left_room if schedule.left != "in place" else 0,
             "computed": block_columns * row_room if schedule.right == "computed" else 0,
             "spill": _spilled(contraction, schedule),
@@ -79,6 +86,7 @@ class ScratchLayout:
             left_room=left_room,
             computed_room=row_room,
             partial_width=padded_columns,
+            parts=parts,
         )
 
 
@@ -96,6 +104,16 @@ def _block(contraction: Contraction, schedule: ContractionSchedule, tasks: int) 
     if schedule.inner:
         return block_rows, block_columns
     return min(schedule.row_block, block_rows), min(schedule.column_block, block_columns)
+
+
+def _by_part(
+    contraction: Contraction, schedule: ContractionSchedule, block: tuple[int, int]
+) -> PartLayout | None:
+    """The layout of a right operand that is copied by part, in blocks of columns and terms."""
+    if schedule.right != "by part":
+        return None
+    columns, depth = contraction.columns, contraction.depth
+    return PartLayout.of(columns, depth, contraction.right, block, schedule.lanes)
 
 
 def _spilled(contraction: Contraction, schedule: ContractionSchedule) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from graphc.codegen.coordinates import Axis, Buffer
+from graphc.codegen.copy_costs import block_of_parts, by_row_costs, columns_by_part, group_costs
 from graphc.codegen.microkernel import LINE_BYTES
 from graphc.codegen.operand import Contraction, Operand, neighbours_along, strided_access
 from graphc.codegen.target import Target
@@ -38,7 +39,7 @@ ENOUGH_UNITS = 16
 _LONG_EPILOGUE = 4  # scalar operations an element that are worth a loop of their own
 
 LeftPacking = Literal["in place", "by row", "by depth"]
-RightPacking = Literal["in place", "by row", "by depth", "transposed", "computed"]
+RightPacking = Literal["in place", "by row", "by depth", "transposed", "computed", "by part"]
 SharedAxis = Literal["batch", "rows", "columns", "depth"]
 
 # Cycles an element, beside the multiply-adds.
@@ -48,8 +49,8 @@ _RIGHT_COPY_COST: dict[RightPacking, float] = {
     "by depth": 0.15,
     "transposed": 0.55,
     "computed": 0.7,
+    "by part": 0.0,  # counted by parts
 }
-_GATHER_COST = 2.0
 _COPY_START = 40.0  # cycles
 
 _SHORTEST_PART = 128  # terms, so that to store and to add partial sums takes little
@@ -135,7 +136,9 @@ def _tiled(
     right = _right_packing(contraction, buffers, (row_tiles, depth_block), target)
     cost = product_cost(m, across, k, rows, vectors) + epilogue * m * across
     cost += _copy_start(left, right) + _RIGHT_COPY_COST[right] * n * k
+    cost += group_costs(contraction, buffers, left, right, lanes)
     cost += _turn_cost(m, across, rows, lanes) if turned else 0
+    depth_block = block_of_parts(contraction, right == "by part", depth_block, lanes)
     schedule = ContractionSchedule(
         lanes=lanes,
         rows=rows,
@@ -148,7 +151,7 @@ def _tiled(
         chains=max(ADD_LATENCY // (rows * vectors), 1) if depth_block == k else 1,
         swapped=swapped,
         looped_epilogue=rows > 1 and epilogue > _LONG_EPILOGUE,
-        depth_parts=-(-k // depth_block) if in_parts else 1,
+        depth_parts=-(-k // max(depth_block, 1)) if in_parts else 1,
     )
     return cost, _blocked(contraction, schedule, target)
 
@@ -170,9 +173,12 @@ def _along_depth(
     right = _depth_packing(contraction.right, contraction.columns, contraction, buffers, row_tiles)
     copied = (m if left != "in place" else 0) + (n if right != "in place" else 0)
     cost = depth_cost(m, n, steps, rows, columns) + epilogue * m * column_tiles
-    cost += _copy_start(left, right) + _GATHER_COST * k * copied
+    cost += _copy_start(left, right) + by_row_costs(contraction, buffers, left, right, lanes)
     chains = max(ADD_LATENCY // (rows * columns), 1)
-    depth_block = _part(contraction, max(row_tiles, column_tiles), lanes, lanes * chains, target)
+    too_large = copied * k * contraction.dtype.bytes > target.l2_bytes // 2
+    tiles = 1 if too_large else max(row_tiles, column_tiles)
+    depth_block = _part(contraction, tiles, lanes, lanes * chains, target)
+    depth_block = block_of_parts(contraction, False, depth_block, lanes * chains)
     schedule = ContractionSchedule(
         lanes=lanes,
         rows=rows,
@@ -197,10 +203,13 @@ def _blocked(
     """The schedule with blocks that fit the caches, and the axis that is shared."""
     rows, width = schedule.rows, schedule.width
     term_bytes = max(schedule.depth_block, 1) * contraction.dtype.bytes
+    column_block = max(_LARGEST_PANELS // (term_bytes * width), 1) * width
+    if schedule.right == "by part":
+        column_block = columns_by_part(contraction, schedule.depth_block, width, target)
     return replace(
         schedule,
         row_block=max(target.l2_bytes // 2 // (term_bytes * rows), 1) * rows,
-        column_block=max(_LARGEST_PANELS // (term_bytes * width), 1) * width,
+        column_block=column_block,
         parallel=_shared_axis(contraction, schedule),
     )
 
@@ -249,6 +258,9 @@ def _depth_packing(
 ) -> Literal["in place", "by row"]:
     """Whether an operand is copied so that its terms are neighbours."""
     depth = contraction.depth
+    if operand.groups:
+        access = strided_access(operand, buffers)
+        return "in place" if access is not None and access.stride(depth) == 1 else "by row"
     if neighbours_along(operand, buffers, (across, depth)) is not depth:
         return "by row"
     computed = strided_access(operand, buffers) is None
@@ -320,7 +332,8 @@ def _left_packing(
     rows, panels, terms = tiles
     left, depth = contraction.left, contraction.depth
     along = neighbours_along(left, buffers, (depth, contraction.rows))
-    copied: LeftPacking = "by row" if along is depth else "by depth"
+    by_row = along is depth or contraction.rows.parts
+    copied: LeftPacking = "by row" if by_row else "by depth"
     access = strided_access(left, buffers)
     if access is None:
         return copied
@@ -368,6 +381,8 @@ def _right_packing(
         return "transposed"
     if neighbours_along(right, buffers, (columns, depth)) is depth:
         return "computed"
+    if right.groups:
+        return "by part"
     return "in place" if row_tiles == 1 else "by depth"
 
 

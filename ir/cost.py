@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass, replace
 from graphc.ir.graph import Node, topological
 from graphc.ir.nested import nested_graphs
 from graphc.ir.op import Family
+from graphc.ir.ops.tensor_contraction import summed_extent
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,6 @@ def _cost(node: Node) -> Cost:
         bytes_written=sum(part.bytes for part in node.type.parts),
     )
     if node.op.family is Family.CONTRACTION:
-        return replace(cost, multiply_adds=node.type.size * node.operands[0].shape[-1])
+        return replace(cost, multiply_adds=node.type.size * summed_extent(node))
     elements = max(sum(part.size for part in each.type.parts) for each in (node, *node.operands))
     return replace(cost, operations=node.op.cost * elements)

@@ -1,8 +1,8 @@
 """Convolution and transposed convolution over one, two or three spatial axes.
 
 Owns `conv`, `conv_transpose` and their names by rank. Imports the geometry and op records.
-Invariant: a convolution is pad, windows, a transpose and reshape to columns, and one matrix
-product; so its derivatives are matrix products too, and the input's adds windows back by `fold`.
+Invariant: a convolution is pad, windows and one contraction; so its derivatives are contractions
+too, and the input's, which adds windows back by `fold`, is one whose windows are not stored.
 
 Images are [batch, channels, spatial...] and weights [outputs, inputs / groups, spatial...], as in
 PyTorch. What is computed is the cross-correlation, as everywhere in deep learning: the kernel is
@@ -11,14 +11,14 @@ not flipped.
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graphc.functions.refusal import refused
 from graphc.ir.build import ops, reshape
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
 from graphc.ir.graph import Node
-from graphc.ir.ops.windows import fold
+from graphc.ir.ops.folding import fold
 from graphc.ir.types import Shape
 from graphc.nn.geometry import (
     LEAD,
@@ -31,7 +31,6 @@ from graphc.nn.geometry import (
     paddings,
     per_axis,
     same_padding,
-    window_counts,
 )
 from graphc.promotion import promoted
 from graphc.public import at_user_line
@@ -137,10 +136,7 @@ def _conv(
         )
         raise refused(error, image, kernel)
     geometry = geometry_of(name, image, kernel.shape[LEAD:], stride, dilation, padding)
-    padded = geometry.padded(image)
-    if geometry.is_pointwise:
-        return Tensor(_pointwise(_every(padded, geometry.stride), kernel, groups))
-    return Tensor(_correlated(padded, kernel, geometry, groups))
+    return Tensor(_correlated(image, kernel, geometry, groups))
 
 
 def _check_kernel(name: str, x: Node, w: Node) -> None:
@@ -166,41 +162,62 @@ def check_groups(name: str, groups: int, outputs: int, x: Node) -> None:
 
 
 def _correlated(x: Node, w: Node, geometry: Geometry, groups: int) -> Node:
-    """The matrix of kernels times the matrix whose columns are the windows of all images."""
-    batch, channels, *extents = x.shape
-    counts = window_counts(tuple(extents), geometry)
-    rank = len(counts)
-    windows = geometry.windows(x)
-    elements_first = (1, *range(LEAD + rank, LEAD + 2 * rank), 0, *geometry.axes)
-    depth = channels // groups * math.prod(geometry.size)
-    columns = _grouped(
-        ops.transpose(windows, perm=elements_first), groups, (depth, batch * math.prod(counts))
+    """The windows of all images, contracted with the kernels over channels and elements."""
+    images = geometry.padded(_in_groups(x, 1, groups))
+    kernels = _in_groups(w, 0, groups)
+    labels = _Labels.of(len(geometry.size), groups)
+    if geometry.is_pointwise:
+        labels = replace(labels, elements=())
+        windows = _every(images, geometry.stride)
+        kernels = reshape(kernels, kernels.shape[: -len(geometry.size)])
+    else:
+        windows = geometry.windows(images)
+    result = ops.contract(
+        windows,
+        kernels,
+        left=(labels.image, *labels.group, labels.input, *labels.windows, *labels.elements),
+        right=(*labels.group, labels.output, labels.input, *labels.elements),
+        result=(labels.image, *labels.group, labels.output, *labels.windows),
     )
-    kernels = _grouped(w, groups, (w.shape[0] // groups, depth))
-    result = reshape(ops.matmul(kernels, columns), (w.shape[0], batch, *counts))
-    return ops.transpose(result, perm=(1, 0, *geometry.axes))
+    counts = result.shape[len(result.shape) - len(geometry.size) :]
+    return reshape(result, (x.shape[0], w.shape[0], *counts))
 
 
-def _pointwise(x: Node, w: Node, groups: int) -> Node:
-    """The product with kernels of one element: a matrix times each image as it lies."""
-    batch, channels, *extents = x.shape
-    lead = (batch,) if groups == 1 else (batch, groups)
-    pixels = reshape(x, (*lead, channels // groups, math.prod(extents)))
-    kernels = _grouped(w, groups, (w.shape[0] // groups, channels // groups))
-    return reshape(ops.matmul(kernels, pixels), (batch, w.shape[0], *extents))
+@dataclass(frozen=True)
+class _Labels:
+    """The labels of a convolution's axes; of groups none where there is but one."""
 
+    image: int
+    group: Numbers
+    input: int
+    output: int
+    windows: Numbers
+    elements: Numbers
 
-def _grouped(x: Node, groups: int, matrix: tuple[int, int]) -> Node:
-    return reshape(x, matrix if groups == 1 else (groups, *matrix))
+    @staticmethod
+    def of(rank: int, groups: int) -> _Labels:
+        first = 4
+        windows = tuple(range(first, first + rank))
+        elements = tuple(range(first + rank, first + 2 * rank))
+        return _Labels(0, () if groups == 1 else (1,), 2, 3, windows, elements)
 
 
 def _every(x: Node, stride: Numbers) -> Node:
-    """Every `stride`-th element of the spatial axes."""
+    """Every `stride`-th element of the last axes."""
     if all(step == 1 for step in stride):
         return x
-    counts = (-(-n // step) for n, step in zip(x.shape[LEAD:], stride, strict=True))
-    shape = (*x.shape[:LEAD], *counts)
-    return ops.slice(x, start=(0,) * len(shape), step=(1, 1, *stride), shape=shape)
+    lead = len(x.shape) - len(stride)
+    counts = (-(-n // step) for n, step in zip(x.shape[lead:], stride, strict=True))
+    shape = (*x.shape[:lead], *counts)
+    return ops.slice(x, start=(0,) * len(shape), step=(*(1,) * lead, *stride), shape=shape)
+
+
+def _in_groups(x: Node, axis: int, groups: int) -> Node:
+    """An axis of channels as groups of channels; as it is where there is one group."""
+    if groups == 1:
+        return x
+    shape = x.shape
+    return reshape(x, (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :]))
 
 
 @at_user_line
@@ -247,8 +264,11 @@ def conv_transpose(
     )
     whole = tuple(map(sum, zip(geometry.low, extents, geometry.high, strict=True)))
     windows = _spread(image, kernel, geometry, groups)
-    shape = (*windows.shape[:LEAD], *whole)
-    result = fold(windows, geometry.axes, geometry.stride, geometry.dilation, shape)
+    lead = windows.shape[: len(windows.shape) - 2 * len(extents)]
+    axes = tuple(range(len(lead), len(lead) + len(extents)))
+    result = fold(windows, axes, geometry.stride, geometry.dilation, (*lead, *whole))
+    shape = (image.shape[0], kernel.shape[1] * groups, *whole)
+    result = reshape(result, shape)
     if whole == extents:
         return Tensor(result)
     final = (*shape[:LEAD], *extents)
@@ -257,23 +277,16 @@ def conv_transpose(
 
 
 def _spread(x: Node, w: Node, geometry: Geometry, groups: int) -> Node:
-    """What every element of `x` adds to its window: [batch, outputs, x..., window...]."""
-    batch, inputs, *counts = x.shape
-    outputs, rank = w.shape[1] * groups, len(counts)
-    depth, pixels = inputs // groups, math.prod(counts)
-    rows = math.prod(w.shape[1:])
-    matrix = _grouped(w, groups, (depth, rows))
-    last = len(matrix.shape) - 1
-    kernels = ops.transpose(matrix, perm=(*range(last - 1), last, last - 1))
-    if geometry.is_pointwise:
-        lead = (batch,) if groups == 1 else (batch, groups)
-        product = ops.matmul(kernels, reshape(x, (*lead, depth, pixels)))
-        return reshape(product, (batch, outputs, *counts, *geometry.size))
-    channels_first = ops.transpose(x, perm=(1, 0, *geometry.axes))
-    product = ops.matmul(kernels, _grouped(channels_first, groups, (depth, batch * pixels)))
-    apart = reshape(product, (outputs, *geometry.size, batch, *counts))
-    order = (1 + rank, 0, *range(2 + rank, 2 + 2 * rank), *range(1, 1 + rank))
-    return ops.transpose(apart, perm=order)
+    """What every element of `x` adds to its window: [batch, outputs, x..., window...], with groups
+    before outputs."""
+    labels = _Labels.of(len(geometry.size), groups)
+    return ops.contract(
+        _in_groups(x, 1, groups),
+        _in_groups(w, 0, groups),
+        left=(labels.image, *labels.group, labels.input, *labels.windows),
+        right=(*labels.group, labels.input, labels.output, *labels.elements),
+        result=(labels.image, *labels.group, labels.output, *labels.windows, *labels.elements),
+    )
 
 
 def _transposed_geometry(

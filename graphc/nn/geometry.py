@@ -55,13 +55,13 @@ class Geometry:
         """`x` with its spatial axes padded."""
         if not any(self.low + self.high):
             return x
-        return ops.pad(x, low=(0, 0, *self.low), high=(0, 0, *self.high), value=value)
+        lead = (0,) * (len(x.shape) - len(self.size))
+        return ops.pad(x, low=(*lead, *self.low), high=(*lead, *self.high), value=value)
 
     def windows(self, x: Node) -> Node:
         """The windows of a padded `x`: [batch, channels, windows..., elements...]."""
-        return ops.windows(
-            x, axes=self.axes, size=self.size, stride=self.stride, dilation=self.dilation
-        )
+        axes = tuple(range(len(x.shape) - len(self.size), len(x.shape)))
+        return ops.windows(x, axes=axes, size=self.size, stride=self.stride, dilation=self.dilation)
 
 
 def geometry_of(

@@ -1,8 +1,8 @@
 """Layout ops of sliding windows: windows, and skew, which their adjoint reads through.
 
-Owns both records and `fold`, which adds overlapping windows back. Invariant: windows never reach
-outside their operand; the adjoint of windows is a sum over reads, so it stores no intermediate
-but itself, scatters nothing and adds in one order.
+Owns both records. Invariant: windows never reach outside their operand; the adjoint of windows is
+a sum over reads (`fold`), so it stores no intermediate but itself, scatters nothing and adds in
+one order.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from graphc.ir.diagnostics import AttributeValueError, ShapeError
 from graphc.ir.graph import Attrs, Node
 from graphc.ir.op import AccessMap, Affine, Array
-from graphc.ir.ops.algebra import full, ops, reshape
+from graphc.ir.ops.algebra import ops
 from graphc.ir.ops.batching import Batched, shifted
 from graphc.ir.ops.combinators import check_axes, layout, linear
+from graphc.ir.ops.folding import fold
 from graphc.ir.ops.samples import shape_sample
-from graphc.ir.ops.slicing import spaced
-from graphc.ir.types import Shape, TensorType
+from graphc.ir.types import TensorType
 
 Numbers = tuple[int, ...]
 
@@ -243,81 +243,3 @@ skew = layout(
         ),
     ),
 )
-
-
-def fold(g: Node, axes: Numbers, stride: Numbers, dilation: Numbers, shape: Shape) -> Node:
-    """Windows added back to where `windows` took them from: its transpose, of this shape.
-
-    Position p gets every g[o, k] with p = o * stride + k * dilation. With stride 1 these are the
-    g[p - k * dilation, k]: a skewed read, summed over k. Otherwise p = q * stride + r with
-    0 <= r < stride, and (for dilation 1) k = j * stride + r: a skewed read of g[q - j, (j, r)],
-    summed over j, in which no term is known to be 0. Windows that do not overlap are only put
-    side by side.
-    """
-    if not g.type.size:
-        return full(0, g.dtype, shape)
-    g, stride = _with_gaps(g, axes, stride, dilation)
-    counts = tuple(-(-shape[axis] // by) for axis, by in zip(axes, stride, strict=True))
-    size = g.shape[len(shape) :]
-    if all(n <= by for n, by in zip(size, stride, strict=True)):
-        g = _side_by_side(g, axes, stride, counts)
-    elif all(by == 1 for by in stride):
-        g = _overlapped(g, axes, dilation, counts)
-    else:
-        g = _by_remainder(g, axes, stride)
-        places = tuple(axis + number for number, axis in enumerate(axes))
-        g = _overlapped(g, places, dilation, counts)
-    sizes = dict(zip(axes, (n * by for n, by in zip(counts, stride, strict=True)), strict=True))
-    g = reshape(g, tuple(sizes.get(axis, n) for axis, n in enumerate(shape)))
-    none = (0,) * len(shape)
-    return g if g.shape == shape else ops.slice(g, start=none, step=(1,) * len(shape), shape=shape)
-
-
-def _with_gaps(g: Node, axes: Numbers, stride: Numbers, dilation: Numbers) -> tuple[Node, Numbers]:
-    """Where an axis has both a stride and a dilation, its windows with zeros between them and
-    stride 1."""
-    strides = dict(zip(axes, stride, strict=True))
-    apart = {
-        axis: by for axis, by, far in zip(axes, stride, dilation, strict=True) if by > 1 and far > 1
-    }
-    if apart:
-        g = spaced(g, tuple(apart.get(axis, 1) for axis in range(len(g.shape))))
-        strides.update(dict.fromkeys(apart, 1))
-    return g, tuple(strides.values())
-
-
-def _side_by_side(g: Node, axes: Numbers, stride: Numbers, counts: Numbers) -> Node:
-    """[..., o, ..., k] to [..., o, k, ...], with zeros up to as many windows as there is room for
-    and as many elements as there are from window to window."""
-    rank = len(g.shape) - len(axes)
-    wanted = list(g.shape)
-    for number, axis in enumerate(axes):
-        wanted[axis], wanted[rank + number] = counts[number], stride[number]
-    high = tuple(size - had for size, had in zip(wanted, g.shape, strict=True))
-    if any(high):
-        g = ops.pad(g, low=(0,) * len(high), high=high, value=0)
-    return ops.transpose(g, perm=_beside(rank, axes, range(rank, len(g.shape))))
-
-
-def _beside(rank: int, axes: Numbers, followers: Sequence[int]) -> Numbers:
-    """The first `rank` axes, each of `axes` followed by its fellow."""
-    fellows = dict(zip(axes, followers, strict=True))
-    return tuple(a for axis in range(rank) for a in (axis, fellows.get(axis)) if a is not None)
-
-
-def _by_remainder(g: Node, axes: Numbers, stride: Numbers) -> Node:
-    """[..., o, ..., k] to [..., o, r, ..., j] with k = j * stride + r, 0 where g has no such k."""
-    count, rank = len(axes), len(g.shape) - len(axes)
-    missing = tuple(-size % by for size, by in zip(g.shape[rank:], stride, strict=True))
-    if any(missing):
-        g = ops.pad(g, low=(0,) * len(g.shape), high=(*(0,) * rank, *missing), value=0)
-    last = tuple(range(rank, rank + count))
-    g = ops.windows(g, axes=last, size=stride, stride=stride, dilation=(1,) * count)
-    remainders = range(rank + count, rank + 2 * count)
-    return ops.transpose(g, perm=(*_beside(rank, axes, remainders), *last))
-
-
-def _overlapped(g: Node, axes: Numbers, step: Numbers, counts: Numbers) -> Node:
-    """[..., o, ..., j] to [..., q, ...]: the sum over j of g[q - j * step, j]."""
-    last = tuple(range(len(g.shape) - len(axes), len(g.shape)))
-    return ops.sum(ops.skew(g, axes=axes, along=last, step=step, size=counts), axes=last)

@@ -12,7 +12,8 @@ The fusion rules are few, so that a reader can predict them:
    element being computed, become one (`merge`). So does a kernel that does little more than copy
    with one that reads the same, or updates it.
 4. A matrix product begins a kernel; elementwise nodes of its result's shape are its epilogue.
-5. A kernel of elementwise nodes that only feeds one matrix product dissolves into its prologue.
+5. A kernel of elementwise nodes that only feeds one matrix product dissolves into its prologue,
+   unless that would compute what is not cheap several times, as through overlapping windows.
 6. Moves of data, positions and cheap arithmetic are written again in each kernel that uses them
    (`inline`).
 7. A routine, and an op with sub-graphs, is a kernel of its own.
@@ -32,6 +33,7 @@ from graphc.ir.op import Family
 from graphc.ir.ops import OPS, layout
 from graphc.ir.passes.grouping import Grouping, Kernel
 from graphc.ir.passes.inline import (
+    MAX_COST,
     Inlining,
     choose_inlined,
     is_unstored,
@@ -125,5 +127,25 @@ def _prologues(graph: Graph, grouping: Grouping) -> list[Kernel]:
         and kernel.domain.reduced is None
         and kernel not in pinned
         and len(nodes) == 1
-        and all(node.op.family is Family.CONTRACTION for node in nodes)
+        and all(
+            node.op.family is Family.CONTRACTION and _read_once(node, kernel, grouping.inlining)
+            for node in nodes
+        )
     ]
+
+
+def _read_once(product: Node, kernel: Kernel, inlining: Inlining) -> bool:
+    """Whether a product reads no element of what a kernel makes several times, as it does through
+    windows; or at least none that is dear to compute again."""
+    if sum(node.op.cost for node in kernel.nodes) <= MAX_COST:
+        return True
+    for operand in product.operands:
+        pending, seen = [operand], set()
+        while pending:
+            node = pending.pop()
+            if node in kernel.nodes and operand.type.size > node.type.size:
+                return False
+            if node in inlining.inlined and node not in seen:
+                seen.add(node)
+                pending += node.operands
+    return True

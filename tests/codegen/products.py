@@ -20,7 +20,7 @@ from graphc.codegen.contraction import emit_contraction, phases
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Module
 from graphc.codegen.merge_batch import merge_batch
-from graphc.codegen.operand import matmul_contraction
+from graphc.codegen.roles import matmul_contraction
 from graphc.codegen.scratch_layout import scratch_bytes
 from graphc.codegen.target import Target, host_target
 from graphc.codegen.tiling import ContractionSchedule, schedule_contraction

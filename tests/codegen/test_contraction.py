@@ -12,7 +12,8 @@ from numpy.testing import assert_array_equal
 from graphc.codegen.contraction import emit_contraction
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Module
-from graphc.codegen.operand import Contraction, matmul_contraction
+from graphc.codegen.operand import Contraction
+from graphc.codegen.roles import matmul_contraction
 from graphc.codegen.scratch_layout import scratch_bytes
 from graphc.codegen.target import Target
 from graphc.codegen.tile_costs import best_tile

@@ -11,7 +11,7 @@ import pytest
 
 from graphc.codegen.coordinates import Buffer
 from graphc.codegen.merge_batch import merge_batch
-from graphc.codegen.operand import matmul_contraction
+from graphc.codegen.roles import matmul_contraction
 from graphc.codegen.values import POINTER, Value
 from graphc.ir.build import ops, scalar
 from graphc.ir.graph import Node
