@@ -8,7 +8,7 @@ because LLVM ends the process when it meets a broken module later.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -55,16 +55,44 @@ def compile_text(llvm_ir: str, target: Target, *, optimise: bool = True) -> Comp
     b'ELF'
     """
     machine = target_machine(target, level=2 if optimise else 0)
-    with _module(lambda context: _parse(llvm_ir, target, machine, context)) as module:
-        _verify(module, llvm_ir)
+    with _module(lambda context: _checked(llvm_ir, target, machine, context)) as module:
         if optimise:
             _optimise(module, machine)
         return CompiledModule(machine.emit_object(module), module.as_bitcode(), target)
 
 
+def compile_parts(llvm_ir: str, parts: Sequence[tuple[str, Target]], target: Target) -> bytes:
+    """One object of a text for `target`, linked with texts for it or for processors like it.
+
+    Of the parts, nothing but what the first text calls is seen from outside: the object exports
+    what that one defines. Raises `BackendError` as `compile_text` does.
+    """
+    machine = target_machine(target)
+    with _module(lambda context: _linked(llvm_ir, parts, target, context)) as module:
+        module.verify()
+        return bytes(machine.emit_object(module))
+
+
+def _linked(
+    llvm_ir: str, parts: Sequence[tuple[str, Target]], target: Target, context: llvm.ContextRef
+) -> llvm.ModuleRef:
+    """Each part is optimised for its own processor, and then hidden."""
+    module = _checked(llvm_ir, target, target_machine(target), context)
+    exported = {each.name for each in module.functions if not each.is_declaration}
+    for text, processor in parts:
+        machine = target_machine(processor)
+        part = _checked(text, processor, machine, context)
+        _optimise(part, machine)
+        module.link_in(part)
+    for function in module.functions:
+        if not function.is_declaration and function.name not in exported:
+            function.linkage = llvm.Linkage.internal
+    return module
+
+
 def target_machine(target: Target, level: int = 2) -> llvm.TargetMachine:
     """LLVM's view of a target; `level` is its effort, 0 to 3. Code loads at any address."""
-    _initialize()
+    _initialize(target.triple == llvm.get_process_triple())
     features = target.features
     if target.is_x86 and target.vector_bits >= 512:
         # Some processors ask for 256-bit code by default; kernels are written for 512.
@@ -77,9 +105,13 @@ def target_machine(target: Target, level: int = 2) -> llvm.TargetMachine:
 
 
 @cache
-def _initialize() -> None:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
+def _initialize(native: bool) -> None:
+    if native:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+    else:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
 
 
 @contextmanager
@@ -88,6 +120,14 @@ def _module(parse: Callable[[llvm.ContextRef], llvm.ModuleRef]) -> Iterator[llvm
     collector, which would have them in the cycle of an exception, closes in any order."""
     with llvm.create_context() as context, parse(context) as module:
         yield module
+
+
+def _checked(
+    llvm_ir: str, target: Target, machine: llvm.TargetMachine, context: llvm.ContextRef
+) -> llvm.ModuleRef:
+    module = _parse(llvm_ir, target, machine, context)
+    _verify(module, llvm_ir)
+    return module
 
 
 def _parse(

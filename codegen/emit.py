@@ -97,6 +97,7 @@ class Function(Writer):
         return self.pure(right, like.dtype, like.lanes, *operands)
 
     def fma(self, x: Value, y: Value, z: Value) -> Value:
+        """x * y + z, rounded once; a call of the C library where the target has no instruction."""
         return self.intrinsic("fma", x, y, z)
 
     # Index arithmetic: operands are scalar i64; constants are folded here.
@@ -305,14 +306,24 @@ class Module:
     """A set of functions and the intrinsics they use."""
 
     def __init__(
-        self, attributes: str = "", *, converts_half: bool = False, has_avx512: bool = False
+        self,
+        attributes: str = "",
+        *,
+        converts_half: bool = False,
+        has_avx512: bool = False,
+        has_fma: bool = True,
+        own_sections: bool = False,
     ) -> None:
         """`attributes` are function attributes, such as `"prefer-vector-width"="512"`;
         `converts_half` says that the target has instructions between float16 and f32,
-        `has_avx512` that it has those of AVX-512."""
+        `has_avx512` that it has those of AVX-512, `has_fma` that it has some for a multiply-add
+        of one rounding. With `own_sections` each function is in a section of its name, so that a
+        linker can leave it out and a reader can weigh it."""
         self.attributes = attributes
         self.converts_half = converts_half
         self.has_avx512 = has_avx512
+        self.has_fma = has_fma
+        self.own_sections = own_sections
         self.functions: list[Function] = []
         self._declarations: dict[str, None] = {}
         self._globals: dict[str, None] = {}
@@ -352,6 +363,7 @@ class Module:
     ) -> Function:
         """Begin a function; `attributes` is what stands between `define` and the name."""
         function = Function(self, name, parameters, attributes)
+        function.section = f".text.{name}" if self.own_sections else ""
         self.functions.append(function)
         return function
 

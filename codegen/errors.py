@@ -1,12 +1,14 @@
-"""The error of generating code, with a stable code.
+"""The errors of generating code, with stable codes.
 
-Owns `BackendError`. Imports the standard library only, so that its name loads no LLVM.
-Invariant: it is raised before LLVM generates code, while the process can still go on.
+Owns `BackendError` and `UnknownTargetError`. Imports `ir.diagnostics`, so that their names load no
+LLVM. Invariant: they are raised before LLVM generates code, while the process can still go on.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from graphc.ir.diagnostics import GraphError
 
 
 class BackendError(Exception):
@@ -23,7 +25,7 @@ class BackendError(Exception):
         self.message = message
         self.llvm_ir = llvm_ir
         self.line = line
-        super().__init__(message)
+        super().__init__(message, llvm_ir, line)
 
     def __str__(self) -> str:
         lines = [f"{self.code} {self.title}: {self.message}"]
@@ -35,3 +37,18 @@ class BackendError(Exception):
                 lines.append(f" {marker} {number:5} | {content}")
         lines.append("   = help: this is a defect in graphc; please report it with the graph")
         return "\n".join(lines)
+
+
+class UnknownTargetError(GraphError, ValueError):
+    """A triple, processor or instruction set that LLVM does not know.
+
+    Example:
+        x = gc.input("x", 3)
+        gc.export("doubled", name="doubled", double=gc.compile([x], 2 * x), cpu="x86-64-v9")
+
+    Fix:
+        gc.export("doubled", name="doubled", double=gc.compile([x], 2 * x), cpu="x86-64-v3")
+    """
+
+    code = "GC051"
+    title = "unknown target"

@@ -172,10 +172,11 @@ class TileSum:
 
 
 def multiply_add(function: Function, x: Value, y: Value, z: Value) -> Value:
-    """x * y + z, rounded once if it is a float."""
-    if x.dtype.is_float:
+    """x * y + z; of floats rounded once, on targets with an instruction for it."""
+    if x.dtype.is_float and function.module.has_fma:
         return function.fma(x, y, z)
-    return function.binary("add", function.binary("mul", x, y), z)
+    prefix = "f" if x.dtype.is_float else ""
+    return function.binary(f"{prefix}add", function.binary(f"{prefix}mul", x, y), z)
 
 
 def prefetch_tile(place: Place, contraction: Contraction, shape: TileShape) -> None:

@@ -49,15 +49,26 @@ def emit_module(
     guards: Sequence[IndexGuard],
     target: Target,
     clocks: Clocks | None = None,
+    *,
+    alone: bool = True,
 ) -> str:
     """The LLVM text of a whole step; with `clocks`, of one that measures its kernels.
 
     Defines `i32 @symbol(ptr buffers, ptr workspace)`. It returns 0; or k > 0 if guard k - 1 failed,
     guards run before anything is written; or the status with which a function that it calls failed.
-    Kernels of several tasks call the pool, which the text declares and does not define.
+    Kernels of several tasks call the pool, which the text declares and does not define. Where it
+    is not `alone`, but linked with code for other processors, functions say which they are for.
     """
     attributes = f'"prefer-vector-width"="{target.vector_bits}"'
-    module = Module(attributes, converts_half=target.converts_half, has_avx512=target.has_avx512)
+    if not alone:
+        attributes += f' "target-cpu"="{target.cpu}" "target-features"="{target.features}"'
+    module = Module(
+        attributes,
+        converts_half=target.converts_half,
+        has_avx512=target.has_avx512,
+        has_fma=target.has_fma,
+        own_sections=not alone and target.is_elf,
+    )
     step = _StepWriter(module, symbol, plan, "i32", clocks)
     for number, guard in enumerate(guards):
         _emit_guard(module, step, guard, number, target)
@@ -172,7 +183,11 @@ class _KernelWriter:
         number, tasks = Value("%task", int64), Value("%tasks", int64)
         taken = [Value("%table", POINTER), number, tasks] if kernel.sharing else addresses
         self.function = function = module.function(name, taken, _returning(kernel.may_fail))
-        self.share = Share(number, tasks) if kernel.sharing else None
+        self.share = None
+        if kernel.sharing:
+            # A lone task is known as it is written: no division is left to a processor without one.
+            alone = kernel.tasks == 1
+            self.share = Share(index(0), index(1)) if alone else Share(number, tasks)
         function.names = names
         function.comment(f"kernel {kernel.group.name}: {kernel.group.shape}")
         if kernel.sharing:

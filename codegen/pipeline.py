@@ -149,7 +149,7 @@ def compile_graph(
     manifest = _manifest(symbol, plan, guards, target, structure)
     entry = compile_text(emit_entry(manifest), target, optimise=False).object_bytes
     artifact = Artifact(manifest, module.object_bytes, entry)
-    constants = tuple(_constant_value(node) for node in memory.constants)
+    constants = tuple(constant_value(node) for node in memory.constants)
     externals = _externals(memory)
     return Compilation(artifact, stages, plan, constants, externals, text, module)
 
@@ -164,7 +164,8 @@ def _externals(memory: MemoryPlan) -> tuple[ForeignFunction, ...]:
     return tuple(vars(node.attrs)["function"] for node in memory.constants if node.op.foreign)
 
 
-def _constant_value(node: Node) -> np.ndarray[Any, Any]:
+def constant_value(node: Node) -> np.ndarray[Any, Any]:
+    """What a constant that lies in memory holds."""
     assert node.op.value is not None
     return node.op.value(node.attrs)
 
@@ -178,33 +179,42 @@ def _manifest(
 ) -> Manifest:
     graph, memory = plan.graph, plan.memory
     _, default = Structure.of(tuple(graph.outputs))
-    updated = {update.param for update in graph.updates}
+    constants = [f"c{i}" for i in range(len(memory.constants))]
     return Manifest(
         name=graph.name,
         symbol=symbol,
         target=TargetRecord(target.triple, target.cpu, target.features),
-        inputs=tuple(_argument(node.name, node) for node in graph.inputs),
-        params=tuple(_argument(node.name, node) for node in graph.params),
-        constants=tuple(_argument(f"c{i}", node) for i, node in enumerate(memory.constants)),
-        outputs=tuple(
-            _argument(name, node)
-            for name, node in zip(graph.output_names, graph.outputs, strict=True)
-        ),
+        inputs=arguments(graph.inputs),
+        params=arguments(graph.params),
+        constants=arguments(memory.constants, constants),
+        outputs=arguments(graph.outputs, graph.output_names),
         structure=structure or default,
-        updates=tuple(node.name for node in graph.params if node in updated),
-        guards=tuple(
-            Guard(guard.input.name, guard.size, guard.location, -guard.size) for guard in guards
-        ),
+        updates=updated_names(graph),
+        guards=manifest_guards(guards),
         workspace_bytes=memory.workspace_bytes,
         work_nanoseconds=round(sum(kernel.nanoseconds for kernel in plan.kernels)),
         threads=plan.threads,
-        kernels=tuple(source_map(kernel) for kernel in plan.kernels),
+        kernels=tuple(map(source_map, plan.kernels)),
         externals=tuple(function.name for function in _externals(memory)),
     )
 
 
-def _argument(name: str, node: Node) -> Argument:
-    return Argument(name, node.dtype.name, node.shape)
+def arguments(nodes: Sequence[Node], names: Sequence[str] = ()) -> tuple[Argument, ...]:
+    """Buffers as the manifest has them, under their own names unless others are given."""
+    named = zip(nodes, names or [node.name for node in nodes], strict=True)
+    return tuple(Argument(name, node.dtype.name, node.shape) for node, name in named)
+
+
+def updated_names(graph: Graph) -> tuple[str, ...]:
+    """The params that a step changes, in the order of the params."""
+    updated = {update.param for update in graph.updates}
+    return tuple(node.name for node in graph.params if node in updated)
+
+
+def manifest_guards(guards: Sequence[IndexGuard]) -> tuple[Guard, ...]:
+    return tuple(
+        Guard(guard.input.name, guard.size, guard.location, -guard.size) for guard in guards
+    )
 
 
 def source_map(kernel: KernelPlan) -> dict[str, Any]:

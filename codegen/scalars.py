@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from graphc.codegen import halves, vector_math
 from graphc.codegen.emit import FAST_CONTRACT, Function
+from graphc.codegen.multiply_add import FLOATS, multiply_add
 from graphc.codegen.values import Value, constant, is_number
 from graphc.ir.scalar import Comparison, Going, State, Step
 from graphc.ir.types import HALVES, DType, bool_
@@ -61,7 +62,9 @@ class VectorScalars:
 
     def fma(self, x: Value, y: Value, z: Value) -> Value:
         x, y, z = self.align(x, y, z)
-        return self.function.fma(x, y, z)
+        if self.function.module.has_fma or x.dtype not in FLOATS:
+            return self.function.fma(x, y, z)
+        return multiply_add(self, x, y, z)
 
     def maximum(self, x: Value, y: Value) -> Value:
         return self._extremum("gt", x, y)

@@ -24,7 +24,9 @@ class Target:
 
     `features` lists the instruction sets in LLVM's spelling, comma separated: `+avx2` for one that
     code may use, `-avx2` for one that it may not. Cache sizes are those seen by one core (the last
-    level is shared). `cores` are those this process may run on.
+    level is shared). `cores` are those this process may run on. `has_fma` says whether there is
+    an instruction for a multiply-add of one rounding, and `converts_half` whether there are some
+    between float16 and f32; else LLVM would call a library.
     """
 
     triple: str
@@ -36,17 +38,22 @@ class Target:
     l2_bytes: int = _DEFAULT_CACHES[2]
     l3_bytes: int = _DEFAULT_CACHES[3]
     cores: int = 1
+    pointer_bits: int = 64
+    has_fma: bool = True
+    converts_half: bool = False
 
     @property
     def is_x86(self) -> bool:
         return self.triple.startswith(("x86_64", "i386", "i686"))
 
     @property
-    def converts_half(self) -> bool:
-        """Whether it has instructions between float16 and f32; else LLVM would call a library."""
-        if self.is_x86:
-            return "+f16c" in self.features.split(",")
-        return self.triple.startswith(("aarch64", "arm64"))
+    def is_elf(self) -> bool:
+        """Whether its objects are ELF files."""
+        return not any(kind in self.triple for kind in ("wasm", "darwin", "macos", "windows"))
+
+    @property
+    def is_x86_64(self) -> bool:
+        return self.triple.startswith("x86_64")
 
     @property
     def has_avx512(self) -> bool:
@@ -54,8 +61,8 @@ class Target:
         return self.is_x86 and self.vector_bits == 512
 
     def lanes(self, element_bytes: int) -> int:
-        """How many elements of this size one vector register holds."""
-        return self.vector_bits // (8 * element_bytes)
+        """How many elements of this size one vector register holds; 1 where none fits."""
+        return max(self.vector_bits // (8 * element_bytes), 1)
 
 
 @cache
@@ -75,6 +82,7 @@ def host_target() -> Target:
         l2_bytes=sizes[2],
         l3_bytes=sizes[3],
         cores=_usable_cores(),
+        **_conveniences(triple, features),
     )
 
 
@@ -102,6 +110,15 @@ def vector_unit(triple: str, features: str) -> tuple[int, int]:
     if {"avx512f", "avx512vl"} <= enabled:
         return 512, 32
     return (256, 16) if "avx" in enabled else (128, 16)
+
+
+def _conveniences(triple: str, features: str) -> dict[str, bool]:
+    """What only old processors lack."""
+    if not triple.startswith(("x86_64", "i386", "i686")):
+        arm = triple.startswith(("aarch64", "arm64"))
+        return {"has_fma": True, "converts_half": arm}
+    enabled = features.split(",")
+    return {"has_fma": "+fma" in enabled, "converts_half": "+f16c" in enabled}
 
 
 def _usable_cores() -> int:

@@ -41,6 +41,7 @@ class Writer:
     def __init__(self, name: str, parameters: Sequence[Value], attributes: str) -> None:
         self.name = name
         self.parameters = tuple(parameters)
+        self.section = ""
         self.attributes = attributes
         self.block = "entry"
         self._body: Lines = []
@@ -266,7 +267,8 @@ class Writer:
 
     def text(self) -> str:
         parameters = ", ".join(parameter.typed for parameter in self.parameters)
-        lines = [f"define {self.attributes} @{self.name}({parameters}) #0 {{", "entry:"]
+        place = f' section "{self.section}"' if self.section else ""
+        lines = [f"define {self.attributes} @{self.name}({parameters}) #0{place} {{", "entry:"]
         lines += _flatten(self._body)
         lines.append("}")
         return "\n".join(lines)

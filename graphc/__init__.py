@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         schedules,
         training,
     )
+    from graphc.aot.export import Export, export
     from graphc.autodiff import (
         grad,
         hessian,
@@ -73,13 +74,14 @@ if TYPE_CHECKING:
         uint64,
     )
     from graphc.just_in_time import jit
-    from graphc.runtime.executable import load
+    from graphc.runtime.loading import load
     from graphc.tensor import Tensor
     from graphc.vectorise import vmap
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Export",
     "Parameter",
     "Step",
     "Tensor",
@@ -95,6 +97,7 @@ __all__ = [
     "custom_gradient",
     "datasets",
     "errors",
+    "export",
     "float16",
     "float32",
     "float64",
@@ -133,6 +136,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "aot.export": ("Export", "export"),
     "autodiff": (
         "grad",
         "hessian",
@@ -150,7 +154,7 @@ _HOMES = {
     "costs": ("cost",),
     "declare": ("Parameter", "const", "input", "param"),
     "just_in_time": ("jit",),
-    "runtime.executable": ("load",),
+    "runtime.loading": ("load",),
     "tensor": ("Tensor",),
     "vectorise": ("vmap",),
 }

@@ -6,7 +6,7 @@ Owns nothing: the classes live where they are raised. Imports the errors of `ir`
 
 from __future__ import annotations
 
-from graphc.codegen.errors import BackendError
+from graphc.codegen.errors import BackendError, UnknownTargetError
 from graphc.ir.diagnostics import (
     AttributeValueError,
     BatchError,
@@ -85,5 +85,6 @@ __all__ = [
     "StorageError",
     "TargetError",
     "UnexpectedArgumentError",
+    "UnknownTargetError",
     "VerificationError",
 ]

@@ -12,7 +12,6 @@ the manifest has several threads, it calls `void POOL_SYMBOL(ptr task, ptr conte
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import re
@@ -20,11 +19,17 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
 
+from graphc.runtime.consistency import (
+    argument_problems,
+    guard_problems,
+    name_problems,
+    structure_problems,
+)
+from graphc.runtime.dtypes import DTYPES, numpy_dtype
 from graphc.runtime.errors import ArtifactError
 from graphc.runtime.records import from_json, to_json
 
@@ -45,32 +50,7 @@ PROFILE_SYMBOL = "graphc.profile"
 """A table of i64 in profiled code: the clock at the beginning and the end of the last call, then
 for each kernel how often it ran and the ticks that this took."""
 
-DTYPES = {"bool": "bool", "bf16": "bfloat16"} | {
-    f"{kind[0]}{bits}": f"{kind}{bits}"
-    for kind in ("int", "uint", "float")
-    for bits in (8, 16, 32, 64)
-    if (kind, bits) != ("float", 8)
-}
-"""Every element type by its name in a manifest, with NumPy's name of it."""
-
 _SYMBOL = re.compile(r"[A-Za-z_.$][\w.$]*", re.ASCII)
-
-
-@cache
-def numpy_dtype(name: str) -> np.dtype[Any]:
-    """NumPy's one descriptor of an element type.
-
-    bfloat16 is that of ml_dtypes, which is imported for it. Raises `ArtifactError` without it.
-    """
-    if name == "bf16":
-        try:
-            importlib.import_module("ml_dtypes")
-        except ModuleNotFoundError:
-            raise ArtifactError(
-                "arrays of bf16 need the package ml_dtypes",
-                help='it is in an extra: pip install "graphc[bfloat16]"',
-            ) from None
-    return np.dtype(DTYPES[name])
 
 
 @dataclass(frozen=True)
@@ -350,31 +330,14 @@ class ControlLayout:
 
 def _problems(manifest: Manifest) -> Iterator[str]:
     """What contradicts what, in words."""
-    for check in (_argument_problems, _structure_problems, _memory_problems, _guard_problems):
-        yield from check(manifest)
-
-
-def _argument_problems(manifest: Manifest) -> Iterator[str]:
-    groups = (manifest.inputs, manifest.params, manifest.constants, manifest.outputs)
-    for argument in (argument for group in groups for argument in group):
-        if argument.dtype not in DTYPES:
-            yield f"{argument.name!r} has the unknown dtype {argument.dtype!r}"
-        elif any(size < 0 for size in argument.shape) or argument.bytes >= 1 << 62:
-            yield f"{argument.name!r} has the impossible shape {argument.shape}"
-        elif len(argument.shape) > 64:
-            yield f"{argument.name!r} has {len(argument.shape)} axes; NumPy takes at most 64"
-    for group in groups[:3]:
-        names = [argument.name for argument in group]
-        if len(set(names)) != len(names):
-            yield f"a name occurs twice among {', '.join(names)}"
+    named = (manifest.inputs, manifest.params, manifest.constants)
+    yield from argument_problems(*named, manifest.outputs)
+    yield from name_problems(*named)
     if manifest.updates != tuple(argument.name for argument in manifest.updated):
         yield "updates are not params in the order of the params"
-
-
-def _structure_problems(manifest: Manifest) -> Iterator[str]:
-    used = [part.output for part in manifest.structure.walk() if part.kind == "one"]
-    if set(used) != set(range(len(manifest.outputs))):
-        yield "the output structure does not use each of the outputs"
+    yield from structure_problems(manifest.structure, manifest.outputs)
+    yield from _memory_problems(manifest)
+    yield from guard_problems(manifest.guards, manifest.inputs + manifest.params)
 
 
 def _memory_problems(manifest: Manifest) -> Iterator[str]:
@@ -386,11 +349,3 @@ def _memory_problems(manifest: Manifest) -> Iterator[str]:
         yield f"workspace alignment {manifest.workspace_align} is no power of two"
     if not _SYMBOL.fullmatch(manifest.symbol) or manifest.symbol == ENTRY_SYMBOL:
         yield f"{manifest.symbol!r} cannot be the name of a native function"
-
-
-def _guard_problems(manifest: Manifest) -> Iterator[str]:
-    arguments = manifest.inputs + manifest.params
-    integers = {argument.name for argument in arguments if argument.dtype[0] in "iu"}
-    for guard in manifest.guards:
-        if guard.input not in integers:
-            yield f"a guard names {guard.input!r}, which is no integer input or param"

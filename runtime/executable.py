@@ -133,17 +133,6 @@ class Executable:
         return f"<{type(self).__name__} {self.name}({inputs}) -> ({outputs})>"
 
 
-def load(folder: str | PathLike[str]) -> Executable:
-    """The executable that was saved to a folder, with the state it had.
-
-    It contains native code: load only what you would run. Raises `ArtifactError` naming the file
-    and the reason where anything is damaged, missing, or made for another machine.
-    """
-    artifact, params, constants = package.read(folder)
-    storages = {name: ParameterStorage(values) for name, values in params.items()}
-    return Executable(artifact, storages, constants)
-
-
 def _fitting_storage(
     manifest: Manifest, param: Argument, params: Mapping[str, ParameterStorage]
 ) -> ParameterStorage:

@@ -8,7 +8,7 @@ machine.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -115,6 +115,23 @@ class LoadedCode:
         linked = _linked.pop(id(self), None)
         if linked is not None and not sys.is_finalizing():
             linked.close()
+
+
+def link_object(code: bytes, symbols: Sequence[str]) -> dict[str, int]:
+    """The addresses of functions of an object, which stays in memory until the process ends."""
+    llvm = _binding()
+    machine = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine()
+    engine = llvm.create_lljit_compiler(machine, use_jit_link=True)
+    builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+    for symbol in symbols:
+        builder.export_symbol(symbol)
+    try:
+        library = builder.link(engine, "library")
+    except RuntimeError as error:
+        raise ArtifactError(f"its object cannot be linked: {error}") from None
+    library.detach()
+    engine.detach()
+    return {symbol: int(library[symbol]) for symbol in symbols}
 
 
 class _Linked:

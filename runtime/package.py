@@ -6,12 +6,7 @@ whole or not at all; nothing read from one is used before every check of it has 
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
-import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,8 +19,18 @@ from numpy.typing import NDArray
 
 from graphc.runtime.artifact import Argument, Artifact, FileRecord, Manifest
 from graphc.runtime.errors import ArtifactError
+from graphc.runtime.folder import (
+    MANIFEST,
+    check_digest,
+    manifest_document,
+    read_document,
+    read_file,
+    records,
+    refuse_foreign,
+    write_folder,
+)
 
-MANIFEST, KERNELS, ENTRY, STATE = "manifest.json", "kernels.o", "entry.o", "state.npz"
+KERNELS, ENTRY, STATE = "kernels.o", "entry.o", "state.npz"
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -48,24 +53,19 @@ def save(
             help="save a program without gc.call, and call the functions around it",
         )
     target = Path(folder).absolute()
-    _refuse_foreign(target)
+    refuse_foreign(
+        target,
+        (MANIFEST, KERNELS, ENTRY, STATE),
+        "pass a new or empty folder, or one that an artifact was saved to before",
+    )
     contents = {
         KERNELS: artifact.kernels,
         ENTRY: artifact.entry,
         STATE: _pack_state(artifact.manifest, params, constants),
     }
-    files = tuple(FileRecord(name, len(data), _digest(data)) for name, data in contents.items())
-    manifest = replace(artifact.manifest, files=files)
-    document = {"manifest": manifest.to_json(), "sha256": _digest(manifest.canonical())}
-    contents[MANIFEST] = json.dumps(document, indent=1).encode()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        for name, data in contents.items():
-            (fresh / name).write_bytes(data)
-        _exchange(fresh, target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    manifest = replace(artifact.manifest, files=records(contents))
+    document = manifest_document(manifest.to_json(), manifest.canonical())
+    write_folder(target, {**contents, MANIFEST: document})
 
 
 def read(
@@ -91,51 +91,6 @@ def read(
     return artifact, params, constants
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-# Writing.
-
-
-def _refuse_foreign(target: Path) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise ArtifactError(f"{target} is a file", help="pass a folder to save to")
-    found = {entry.name for entry in target.iterdir()}
-    foreign = sorted(found - {MANIFEST, KERNELS, ENTRY, STATE})
-    if foreign:
-        raise ArtifactError(
-            f"{target} holds files that are no part of an artifact, such as {foreign[0]!r}",
-            help="pass a new or empty folder, or one that an artifact was saved to before",
-        )
-
-
-def _exchange(fresh: Path, target: Path) -> None:
-    """Put the finished folder in its place; an old one is moved out of the way first."""
-    fresh.chmod(0o777 & ~_umask())
-    if not target.exists():
-        os.replace(fresh, target)
-        return
-    retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        os.replace(target, retired / "old")
-        os.replace(fresh, target)
-    except OSError:
-        if not target.exists():
-            os.replace(retired / "old", target)
-        raise
-    finally:
-        shutil.rmtree(retired, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
 def _pack_state(
     manifest: Manifest,
     params: Mapping[str, NDArray[Any]],
@@ -155,57 +110,22 @@ def _plain(values: NDArray[Any]) -> NDArray[Any]:
     return values.view(f"u{values.dtype.itemsize}") if foreign else values
 
 
-# Reading.
-
-
 def _read_manifest(source: Path) -> Manifest:
-    path = source / MANIFEST
+    data, stated = read_document(source)
     try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ArtifactError(
-            f"{path} cannot be read: {error.strerror}",
-            help="the folder is not an artifact, or it is incomplete",
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} is not JSON: {error}") from None
-    if not isinstance(document, dict) or document.keys() != {"manifest", "sha256"}:
-        raise ArtifactError(f"{path} is not the manifest of an artifact")
-    try:
-        manifest = Manifest.from_json(document["manifest"])
+        manifest = Manifest.from_json(data)
     except ArtifactError as error:
-        raise ArtifactError(f"{path}: {error.summary}", help=error.help) from None
+        raise ArtifactError(f"{source / MANIFEST}: {error.summary}", help=error.help) from None
     except RecursionError:
-        raise ArtifactError(f"{path} is nested too deeply") from None
-    if _digest(manifest.canonical()) != document["sha256"]:
-        raise ArtifactError(
-            f"{path} is damaged: its contents do not have the SHA-256 that it states",
-            help="save the executable again",
-        )
+        raise ArtifactError(f"{source / MANIFEST} is nested too deeply") from None
+    check_digest(source, manifest.canonical(), stated)
     return manifest
 
 
 def _read_file(source: Path, record: FileRecord) -> bytes:
-    path = source / record.name
     if record.name not in (KERNELS, ENTRY, STATE):
         raise ArtifactError(f"{source / MANIFEST} lists the unknown file {record.name!r}")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"{path} cannot be read: {error.strerror}", help="the artifact is incomplete"
-        ) from None
-    if len(data) != record.bytes:
-        raise ArtifactError(
-            f"{path} is damaged: it has {len(data)} bytes, {record.bytes} were written",
-            help="save the executable again",
-        )
-    if _digest(data) != record.sha256:
-        raise ArtifactError(
-            f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}",
-            help="save the executable again",
-        )
-    return data
+    return read_file(source, record)
 
 
 def _unpack_state(path: Path, data: bytes, arguments: list[tuple[str, Argument]]) -> Arrays:

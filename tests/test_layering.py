@@ -27,6 +27,7 @@ MAY_IMPORT = {
         "llvmlite.binding",
         "graphc.ir",
         "graphc.runtime.artifact",
+        "graphc.runtime.library_manifest",
         "graphc.codegen",
     ),
     "runtime": ("numpy", "llvmlite.binding", "graphc.runtime"),

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     _add_cache(commands)
     _add_bench(commands)
+    _add_build(commands)
     _add_demo(commands)
     _add_dump(commands)
     _add_explain(commands)
@@ -61,6 +62,42 @@ def _add_cache(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     cache.add_argument("action", choices=("info", "clear"), help="show it, or empty it")
     cache.add_argument("--json", action="store_true", help="write info as JSON")
+
+
+def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    build = commands.add_parser(
+        "build",
+        help="write steps as a library for C",
+        description="Write compiled steps as an object file, a C header and what goes with them: "
+        "functions over one state, which need neither Python nor any library.",
+    )
+    build.add_argument(
+        "programs", nargs="+", metavar="FILE.py:NAME", help="the steps, one or several"
+    )
+    build.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where to write it")
+    build.add_argument("--name", default="", help="of the library (default: the folder's)")
+    build.add_argument(
+        "--target", default="", metavar="TRIPLE", help="the platform (default: this machine's)"
+    )
+    build.add_argument(
+        "--cpu",
+        default="",
+        metavar="NAME",
+        help="the processor, host, or levels of x86-64 separated by commas, of which the best is "
+        "chosen where the code runs (default: the platform's oldest)",
+    )
+    build.add_argument(
+        "--features", default="", help="instruction sets to add or remove: +avx2,-fma"
+    )
+    build.add_argument("--threads", type=int, default=1, metavar="N", help="(default: %(default)s)")
+    build.add_argument(
+        "--force", action="store_true", help="replace a folder with other files in it"
+    )
+    build.add_argument(
+        "--check", action="store_true", help="build again in another process and compare all bytes"
+    )
+    build.add_argument("--report", action="store_true", help="say how many bytes what takes")
+    build.add_argument("--json", action="store_true", help="write it as JSON")
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,7 +1,8 @@
 """Finding the program that a command names: `FILE.py`, `FILE.py:NAME`, `FILE.gir` or `demo`.
 
-Owns `find_graph`. Imports the parser, and runs the user's file. Invariant: whatever the user's
-file prints goes to stderr, and its `if __name__ == "__main__":` part does not run.
+Owns `find_graph` and `find_steps`. Imports the parser, and runs the user's file. Invariant:
+whatever the user's file prints goes to stderr, and its `if __name__ == "__main__":` part does not
+run.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import runpy
 import sys
 import traceback
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,22 @@ def find_graph(program: str, constants: str | None = None) -> Graph:
         return _from_text(Path(program), constants)
     path, name = _split(program)
     return _chosen(path, name, dict(_graphs(_run(path))))
+
+
+def find_steps(programs: Sequence[str]) -> dict[str, Step]:
+    """The compiled steps that `FILE.py:NAME` name, by name; each file runs once. Raises
+    `CommandError` as `find_graph` does, and for what is no step."""
+    ran: dict[Path, dict[str, Any]] = {}
+    found: dict[str, Step] = {}
+    for program in programs:
+        path, name = _split(program)
+        names = ran.get(path) or ran.setdefault(path, _run(path))
+        steps = {each: step for each, step in names.items() if isinstance(step, Step)}
+        graph = _chosen(path, name, {each: step.program.graph for each, step in steps.items()})
+        name = name or next(each for each, step in steps.items() if step.program.graph is graph)
+        if found.setdefault(name, steps[name]) is not steps[name]:
+            raise CommandError(f"two entries would be called {name!r}; rename one of the steps")
+    return found
 
 
 def _split(program: str) -> tuple[Path, str]:

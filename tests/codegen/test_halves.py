@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from graphc.codegen.pipeline import compile_graph
-from graphc.codegen.target import Target, host_target
+from graphc.codegen.processors import named_target
+from graphc.codegen.target import host_target
 from graphc.ir.build import cast, constant, ops
 from graphc.ir.graph import Graph, Node
 from graphc.ir.interpreter import interpret
@@ -43,7 +44,8 @@ BITS = np.arange(1 << 16, dtype=np.uint16)
 def conversion(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Convert float16 as this machine does, then as one without instructions for it."""
     if request.param == "integers":
-        monkeypatch.setattr(Target, "converts_half", False)
+        narrow = replace(host_target(), converts_half=False)
+        monkeypatch.setattr("graphc.codegen.pipeline.host_target", lambda: narrow)
 
 
 def converted(values: Array, *dtypes: DType) -> list[Array]:
@@ -293,8 +295,8 @@ def test_no_target_calls_a_library(half: DType, cpu: str, bits: int) -> None:
     host = host_target()
     if not host.is_x86:
         return
-    features = "+f16c" if cpu in ("haswell", "znver4") else ""
-    target = replace(host, cpu=cpu, features=features, vector_bits=bits)
+    target = named_target(host.triple, cpu)
+    assert target.vector_bits == bits
     text = compile_graph(_of_all_kinds(half), target=target).texts["asm"]()
     assert "hf" not in {word[-4:-2] for word in text.split() if word.startswith("__")}
     assert "__trunc" not in text

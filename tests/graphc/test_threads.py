@@ -11,7 +11,7 @@ import pytest
 
 import graphc as gc
 from graphc.codegen.target import host_target
-from graphc.runtime.executable import load
+from graphc.runtime.loading import load
 
 rng = np.random.default_rng(0)
 STEPS = 200

@@ -12,15 +12,14 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from graphc.runtime.artifact import (
-    DTYPES,
     Argument,
     ControlLayout,
     Guard,
     Manifest,
     Structure,
-    numpy_dtype,
 )
 from graphc.runtime.buffers import ParameterStorage, aligned_copy, aligned_empty
+from graphc.runtime.dtypes import DTYPES, numpy_dtype
 from graphc.runtime.errors import ArtifactError, StorageError
 from tests.runtime.programs import make_manifest
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from graphc.runtime.artifact import DTYPES, Structure, numpy_dtype
+from graphc.runtime.artifact import Structure
 from graphc.runtime.buffers import ParameterStorage
+from graphc.runtime.dtypes import DTYPES, numpy_dtype
 from graphc.runtime.executable import Executable
 from tests.runtime.programs import (
     LONG,

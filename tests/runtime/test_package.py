@@ -19,7 +19,9 @@ from graphc.runtime import package
 from graphc.runtime.artifact import FORMAT, Manifest
 from graphc.runtime.buffers import ParameterStorage
 from graphc.runtime.errors import ArtifactError, PythonVersionError, StorageError, TargetError
-from graphc.runtime.executable import Executable, load
+from graphc.runtime.executable import Executable
+from graphc.runtime.folder import digest
+from graphc.runtime.loading import load
 from tests.runtime.programs import accumulate, add, host_record
 
 X = np.array([1, 2, 3, 4], np.float32)
@@ -45,7 +47,7 @@ def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -
     document = json.loads(path.read_text())
     change(document["manifest"])
     canonical = json.dumps(document["manifest"], sort_keys=True, separators=(",", ":"))
-    document["sha256"] = package._digest(canonical.encode())
+    document["sha256"] = digest(canonical.encode())
     path.write_text(json.dumps(document))
 
 
@@ -203,7 +205,7 @@ def test_a_pickle_in_the_state_is_never_opened(saved: Path) -> None:
     state = saved / "state.npz"
     np.savez(state, **{"param/w": np.array([print], object), "constant/c": X})  # type: ignore[arg-type]
     data = state.read_bytes()
-    change = {"bytes": len(data), "sha256": package._digest(data)}
+    change = {"bytes": len(data), "sha256": digest(data)}
     rewrite_manifest(saved, lambda m: m["files"][2].update(change))
     with pytest.raises(ArtifactError, match=r"state\.npz cannot be read"):
         load(saved)
@@ -276,7 +278,7 @@ graphc.__path__ = sys.argv[1:-1]
 sys.modules["graphc"] = graphc
 
 import numpy as np
-from graphc.runtime.executable import load
+from graphc.runtime.loading import load
 
 assert not any(name.startswith("llvmlite") for name in sys.modules)
 step = load(sys.argv[-1])

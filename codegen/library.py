@@ -1,0 +1,147 @@
+"""Several steps over one state as one object, with functions that C calls.
+
+Owns `compile_library`. Imports the pipeline and the contract of libraries. Invariants: the object
+needs no other but, with threads, that of pthreads; it allocates nothing, and keeps nothing but
+which processor it found; equal graphs and targets give equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from graphc.codegen.backend import compile_parts
+from graphc.codegen.guards import find_guards
+from graphc.codegen.isolated import isolated
+from graphc.codegen.library_functions import StepVersion, library_text
+from graphc.codegen.module import emit_module
+from graphc.codegen.pipeline import (
+    arguments,
+    constant_value,
+    manifest_guards,
+    run_passes,
+    source_map,
+    updated_names,
+)
+from graphc.codegen.plan import StepPlan, plan_step
+from graphc.codegen.target import Target, host_target
+from graphc.codegen.x86_level import level_of
+from graphc.ir.graph import Graph
+from graphc.runtime.artifact import Argument, Guard, Structure, TargetRecord
+from graphc.runtime.library_manifest import LibraryEntry, LibraryManifest, lay_out
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class EntrySource:
+    """An entry before it is compiled: its graph, and how its outputs are put together."""
+
+    graph: Graph
+    structure: Structure
+
+
+@dataclass(frozen=True)
+class CompiledEntry:
+    """An entry at every stage; `plans`, `steps` and `texts` have one for each target."""
+
+    graph: Graph
+    structure: Structure
+    stages: Mapping[str, Graph]
+    plans: tuple[StepPlan, ...]
+    guards: tuple[Guard, ...]
+    steps: tuple[StepVersion, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CompiledLibrary:
+    """The manifest and the object; `entries` say how the code came about."""
+
+    manifest: LibraryManifest
+    object_bytes: bytes
+    entries: Mapping[str, CompiledEntry]
+
+
+def compile_library(
+    name: str,
+    sources: Mapping[str, EntrySource],
+    initial: Mapping[str, Array],
+    targets: Sequence[Target],
+    threads: int = 1,
+    pool: str = "",
+    version: str = "",
+) -> CompiledLibrary:
+    """Compile entries that share the state whose `initial` values are given, by parameter.
+
+    `targets` are processors of one platform, the least demanding first: which code runs is chosen
+    where the library is called. `name` and the names of entries are C identifiers. For several
+    `threads`, `pool` is the LLVM text of their pool; `version` is that of graphc.
+    """
+    compiled = {
+        entry: _compiled(f"graphc.{name}.{entry}", source, targets, threads)
+        for entry, source in sources.items()
+    }
+    used = [node for each in compiled.values() for node in each.graph.params]
+    params = {node.name: Argument(node.name, node.dtype.name, node.shape) for node in used}
+    manifest = LibraryManifest(
+        name=name,
+        targets=tuple(TargetRecord(each.triple, each.cpu, each.features) for each in targets),
+        levels=tuple(map(level_of, targets)),
+        state=lay_out([*params.values()]),
+        entries=tuple(_entry(entry, each) for entry, each in compiled.items()),
+        threads=threads,
+        graphc_version=version,
+    )
+    steps = {entry: each.steps for entry, each in compiled.items()}
+    text = library_text(manifest, steps, initial, targets[0])
+    parts = [part for each in compiled.values() for part in zip(each.texts, targets, strict=True)]
+    if threads > 1:
+        parts.append((pool, targets[0]))
+    # LLVM has more ways to give up on processors that are not this machine's.
+    is_host = targets[0].triple == host_target().triple
+    make = compile_parts if is_host else partial(isolated, compile_parts)
+    return CompiledLibrary(manifest, make(text, parts, targets[0]), compiled)
+
+
+def _compiled(
+    symbol: str, source: EntrySource, targets: Sequence[Target], threads: int
+) -> CompiledEntry:
+    """An entry planned and written for each target, under names that begin with `symbol`."""
+    stages = run_passes(source.graph)
+    plans = tuple(plan_step(stages["fused"], target, threads) for target in targets)
+    guards = find_guards(stages["simplified"])
+    steps, texts = [], []
+    for plan, target in zip(plans, targets, strict=True):
+        level = level_of(target)
+        constants = tuple(constant_value(node) for node in plan.memory.constants)
+        params = tuple(node.name for node in plan.graph.params)
+        steps.append(StepVersion(f"{symbol}.{level}", level, params, constants))
+        texts.append(emit_module(f"{symbol}.{level}", plan, guards, target, alone=False))
+    return CompiledEntry(
+        graph=source.graph,
+        structure=source.structure,
+        stages=stages,
+        plans=plans,
+        guards=tuple(manifest_guards(guards)),
+        steps=tuple(steps),
+        texts=tuple(texts),
+    )
+
+
+def _entry(name: str, compiled: CompiledEntry) -> LibraryEntry:
+    graph, plans = compiled.plans[0].graph, compiled.plans
+    return LibraryEntry(
+        name=name,
+        inputs=arguments(graph.inputs),
+        outputs=arguments(graph.outputs, graph.output_names),
+        structure=compiled.structure,
+        updates=updated_names(graph),
+        guards=compiled.guards,
+        workspace_bytes=max(plan.memory.workspace_bytes for plan in plans),
+        kernels=tuple(map(source_map, plans[0].kernels)),
+    )

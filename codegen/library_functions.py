@@ -1,0 +1,380 @@
+"""The functions of a library that C calls, as LLVM text.
+
+Owns `library_text`. Imports the contract of libraries. Invariants: what C hands over is looked at
+before it is used; no function of a C library is called, not even to copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.codegen.target import Target
+from graphc.codegen.x86_level import level_text
+from graphc.runtime.library_manifest import (
+    ALIGNMENT,
+    HEADER_BYTES,
+    MESSAGES,
+    UNALIGNED,
+    UNKNOWN_STATE,
+    WRONG_INTERFACE,
+    WRONG_PROCESSOR,
+    LibraryEntry,
+    LibraryManifest,
+    StateField,
+    padded,
+)
+
+Array = np.ndarray[Any, Any]
+
+_HEADER_WORDS = 3
+"""Words of 8 bytes at the head of a state that say whose it is."""
+
+_HELPERS = """\
+; `count` is a multiple of 8. A loop, where memcpy and memset would be calls of the C library.
+define internal void @graphc.copy(ptr %to, ptr %from, i64 %count) #0 {
+entry:
+  br label %word
+word:
+  %i = phi i64 [ 0, %entry ], [ %next, %word ]
+  %source = getelementptr i8, ptr %from, i64 %i
+  %value = load volatile i64, ptr %source, align 8
+  %target = getelementptr i8, ptr %to, i64 %i
+  store i64 %value, ptr %target, align 8
+  %next = add i64 %i, 8
+  %more = icmp ult i64 %next, %count
+  br i1 %more, label %word, label %done
+done:
+  ret void
+}
+define internal void @graphc.clear(ptr %to, i64 %count) #0 {
+entry:
+  br label %word
+word:
+  %i = phi i64 [ 0, %entry ], [ %next, %word ]
+  %target = getelementptr i8, ptr %to, i64 %i
+  store volatile i64 0, ptr %target, align 8
+  %next = add i64 %i, 8
+  %more = icmp ult i64 %next, %count
+  br i1 %more, label %word, label %done
+done:
+  ret void
+}
+"""
+
+
+_CHECKS = """\
+define internal i32 @graphc.check_call(ptr %header, i64 %interface) #0 {{
+entry:
+  %same = icmp eq i64 %interface, {interface}
+  br i1 %same, label %machine, label %other
+machine:
+  {capable}
+  br i1 %capable, label %fine, label %lacking
+fine:
+  %address = ptrtoint ptr %header to i64
+  %rest = and i64 %address, {last}
+  %aligned = icmp eq i64 %rest, 0
+  %there = icmp ne ptr %header, null
+  %usable = and i1 %aligned, %there
+  %status = select i1 %usable, i32 0, i32 {unaligned}
+  ret i32 %status
+other:
+  ret i32 {wrong_interface}
+lacking:
+  ret i32 {wrong_processor}
+}}
+define internal i32 @graphc.check_state(ptr %state) #0 {{
+entry:
+{words}
+  %both = and i1 %same0, %same1
+  %all = and i1 %both, %same2
+  %status = select i1 %all, i32 0, i32 {unknown_state}
+  ret i32 %status
+}}
+define internal i32 @graphc.check_memory(ptr %state, ptr %workspace) #0 {{
+entry:
+  %state.address = ptrtoint ptr %state to i64
+  %workspace.address = ptrtoint ptr %workspace to i64
+  %bits = or i64 %state.address, %workspace.address
+  %rest = and i64 %bits, {last}
+  %aligned = icmp eq i64 %rest, 0
+  %state.there = icmp ne ptr %state, null
+  %workspace.there = icmp ne ptr %workspace, null
+  %there = and i1 %state.there, %workspace.there
+  %usable = and i1 %aligned, %there
+  br i1 %usable, label %known, label %refused
+known:
+  %status = call i32 @graphc.check_state(ptr %state)
+  ret i32 %status
+refused:
+  ret i32 {unaligned}
+}}
+define i32 @{name}_validate(ptr %state, i64 %interface) #0 {{
+entry:
+  %status = call i32 @graphc.check_call(ptr %state, i64 %interface)
+  %fine = icmp eq i32 %status, 0
+  br i1 %fine, label %look, label %refused
+look:
+  %verdict = call i32 @graphc.check_state(ptr %state)
+  ret i32 %verdict
+refused:
+  ret i32 %status
+}}
+"""
+
+
+@dataclass(frozen=True)
+class StepVersion:
+    """The function of an entry for one processor: its name, the level that it needs of an x86-64
+    processor, the params that it takes, and the values of its constants, both in order."""
+
+    symbol: str
+    level: int
+    params: tuple[str, ...]
+    constants: tuple[Array, ...]
+
+
+def library_text(
+    manifest: LibraryManifest,
+    steps: Mapping[str, Sequence[StepVersion]],
+    initial: Mapping[str, Array],
+    target: Target,
+) -> str:
+    """All that `manifest` promises, but the steps themselves, which are declared only.
+
+    `steps` has the versions of each entry, the least demanding first, and `initial` the initial
+    values of the params.
+    """
+    writer = _LibraryWriter(manifest, initial, target)
+    for entry in manifest.entries:
+        writer.entry(entry, steps[entry.name])
+    return writer.text(min(version.level for many in steps.values() for version in many))
+
+
+class _LibraryWriter:
+    def __init__(
+        self, manifest: LibraryManifest, initial: Mapping[str, Array], target: Target
+    ) -> None:
+        self.manifest = manifest
+        self.initial = initial
+        self.target = target
+        self._globals: dict[str, str] = {}
+        self._data: dict[bytes, str] = {}
+        self._functions: list[str] = []
+
+    def text(self, least_level: int) -> str:
+        functions = [self._checks(least_level), self._initialize(), self._message()]
+        if self.target.is_x86_64:
+            functions.append(level_text())
+        self._params_table()
+        parts = [*self._globals.values(), _HELPERS, *functions, *self._functions]
+        return "\n".join(parts) + "\nattributes #0 = { nounwind }\n"
+
+    # Data
+
+    def _constant(self, data: bytes, align: int) -> str:
+        """The name of a constant of these bytes."""
+        if data not in self._data:
+            name = self._data[data] = f"@graphc.data.{len(self._data)}"
+            text = "".join(f"\\{byte:02x}" for byte in data)
+            self._globals[name] = (
+                f'{name} = private unnamed_addr constant [{len(data)} x i8] c"{text}", '
+                f"align {align}"
+            )
+        return self._data[data]
+
+    def _string(self, text: str) -> str:
+        return self._constant(text.encode() + b"\0", 1)
+
+    def _array(self, values: Array) -> str:
+        data = np.ascontiguousarray(values).tobytes()
+        return self._constant(data.ljust(padded(max(len(data), 1)), b"\0"), ALIGNMENT)
+
+    # Functions
+
+    def _checks(self, least_level: int) -> str:
+        """Of a processor, a state, and of both with a workspace."""
+        words = np.frombuffer(self.manifest.header[: 8 * _HEADER_WORDS], "<i8")
+        equal = []
+        for i, word in enumerate(words):
+            equal += [
+                f"  %place{i} = getelementptr i8, ptr %state, i64 {8 * i}",
+                f"  %word{i} = load i64, ptr %place{i}, align 8",
+                f"  %same{i} = icmp eq i64 %word{i}, {word}",
+            ]
+        return _CHECKS.format(
+            name=self.manifest.name,
+            interface=self.manifest.interface,
+            capable=self._capable(least_level),
+            words="\n".join(equal),
+            last=ALIGNMENT - 1,
+            unaligned=UNALIGNED,
+            wrong_interface=WRONG_INTERFACE,
+            wrong_processor=WRONG_PROCESSOR,
+            unknown_state=UNKNOWN_STATE,
+        )
+
+    def _capable(self, least_level: int) -> str:
+        if not self.target.is_x86_64 or least_level == 1:
+            return "%capable = icmp eq i1 true, true"
+        return (
+            "%level = call i32 @graphc.x86_level()\n"
+            f"  %capable = icmp sge i32 %level, {least_level}"
+        )
+
+    def _initialize(self) -> str:
+        lines = []
+        for field in self.manifest.state:
+            lines += self._initial(field)
+        header = self._constant(self.manifest.header, ALIGNMENT)
+        body = "\n".join(f"  {line}" for line in lines)
+        return f"""\
+define i32 @{self.manifest.name}_initialize(ptr %state, i64 %interface) #0 {{
+entry:
+  %status = call i32 @graphc.check_call(ptr %state, i64 %interface)
+  %fine = icmp eq i32 %status, 0
+  br i1 %fine, label %write, label %refused
+write:
+{body}
+  call void @graphc.copy(ptr %state, ptr {header}, i64 {HEADER_BYTES})
+  ret i32 0
+refused:
+  ret i32 %status
+}}
+"""
+
+    def _initial(self, field: StateField) -> list[str]:
+        """Instructions that give a param its initial value."""
+        if not field.bytes:
+            return []
+        place = f"%at{field.offset}"
+        lines = [f"{place} = getelementptr i8, ptr %state, i64 {field.offset}"]
+        values, size = self.initial[field.name], padded(field.bytes)
+        if not np.ascontiguousarray(values).view(np.uint8).any():
+            return [*lines, f"call void @graphc.clear(ptr {place}, i64 {size})"]
+        source = self._array(values)
+        return [*lines, f"call void @graphc.copy(ptr {place}, ptr {source}, i64 {size})"]
+
+    def _message(self) -> str:
+        guards = sum(len(entry.guards) for entry in self.manifest.entries)
+        statuses = [*MESSAGES, *range(1, guards + 1)]
+        unknown = self._string(self.manifest.message(guards + 1))
+        cases = "\n".join(f"    i32 {status}, label %s{status + 128}" for status in statuses)
+        blocks = "\n".join(
+            f"s{status + 128}:\n  ret ptr {self._string(self.manifest.message(status))}"
+            for status in statuses
+        )
+        return f"""\
+define ptr @{self.manifest.name}_message(i32 %status) #0 {{
+entry:
+  switch i32 %status, label %unknown [
+{cases}
+  ]
+{blocks}
+unknown:
+  ret ptr {unknown}
+}}
+"""
+
+    def _params_table(self) -> None:
+        """Name, type, rank, shape, offset and bytes of each param: `NAME_param` in the header."""
+        size = f"i{self.target.pointer_bits}"
+        record = f"{{ ptr, ptr, ptr, {size}, {size}, {size} }}"
+        rows = []
+        for i, field in enumerate(self.manifest.state):
+            shape = f"@graphc.shape.{i}"
+            extents = ", ".join(f"{size} {extent}" for extent in (*field.shape, 0))
+            self._globals[shape] = (
+                f"{shape} = private unnamed_addr constant [{len(field.shape) + 1} x {size}] "
+                f"[{extents}]"
+            )
+            name, dtype = self._string(field.name), self._string(field.dtype)
+            rows.append(
+                f"{record} {{ ptr {name}, ptr {dtype}, ptr {shape}, {size} {len(field.shape)}, "
+                f"{size} {field.offset}, {size} {field.bytes} }}"
+            )
+        rows.append(f"{record} zeroinitializer")
+        table = f"@{self.manifest.name}_params"
+        self._globals[table] = f"{table} = constant [{len(rows)} x {record}] [{', '.join(rows)}]"
+
+    # Entries
+
+    def entry(self, entry: LibraryEntry, versions: Sequence[StepVersion]) -> None:
+        """The function of an entry: it checks, and calls the best version that can run."""
+        given = [f"%input{i}" for i in range(len(entry.inputs))]
+        results = [f"%output{i}" for i in range(len(entry.outputs))]
+        parameters = ", ".join(f"ptr {each}" for each in ("%state", "%workspace", *given, *results))
+        first, blocks = self.manifest.first_guard(entry), []
+        for version in versions:
+            self._globals[version.symbol] = f"declare i32 @{version.symbol}(ptr, ptr)"
+            blocks.append(self._call(entry, version, given, results))
+        self._functions.append(f"""\
+define i32 @{self.manifest.name}_{entry.name}({parameters}) #0 {{
+entry:
+  %checked = call i32 @graphc.check_memory(ptr %state, ptr %workspace)
+  %fine = icmp eq i32 %checked, 0
+  br i1 %fine, label %choose, label %refused
+choose:
+{self._choice(versions)}
+{"".join(blocks)}
+refused:
+  ret i32 %checked
+ran:
+  %status = phi i32 {", ".join(f"[ %status{v.level}, %version{v.level} ]" for v in versions)}
+  %failed = icmp ne i32 %status, 0
+  %number = add i32 %status, {first}
+  %result = select i1 %failed, i32 %number, i32 0
+  ret i32 %result
+}}
+""")
+
+    def _choice(self, versions: Sequence[StepVersion]) -> str:
+        if len(versions) == 1:
+            return f"  br label %version{versions[0].level}"
+        lines = ["  %level = call i32 @graphc.x86_level()"]
+        for version, below in zip(versions[:0:-1], versions[-2::-1], strict=True):
+            number = version.level
+            last = below is versions[0]
+            other = f"version{below.level}" if last else f"below{number}"
+            lines += [
+                f"  %can{number} = icmp sge i32 %level, {number}",
+                f"  br i1 %can{number}, label %version{number}, label %{other}",
+            ]
+            if not last:
+                lines.append(f"below{number}:")
+        return "\n".join(lines)
+
+    def _call(
+        self,
+        entry: LibraryEntry,
+        version: StepVersion,
+        given: Sequence[str],
+        results: Sequence[str],
+    ) -> str:
+        """The block that puts the table of buffers together and calls a version."""
+        offsets = {field.name: field.offset for field in self.manifest.state}
+        level, lines, buffers = version.level, [], list(given)
+        for name in version.params:
+            place = f"%param{level}.{len(buffers)}"
+            lines.append(f"  {place} = getelementptr i8, ptr %state, i64 {offsets[name]}")
+            buffers.append(place)
+        buffers += [self._array(values) for values in version.constants]
+        buffers += results
+        table = f"%table{level}"
+        lines.insert(0, f"  {table} = alloca [{max(len(buffers), 1)} x ptr], align 16")
+        for i, buffer in enumerate(buffers):
+            lines += [
+                f"  {table}.{i} = getelementptr ptr, ptr {table}, i64 {i}",
+                f"  store ptr {buffer}, ptr {table}.{i}",
+            ]
+        body = "\n".join(lines)
+        return f"""\
+version{level}:
+{body}
+  %status{level} = call i32 @{version.symbol}(ptr {table}, ptr %workspace)
+  br label %ran
+"""

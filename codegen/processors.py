@@ -1,0 +1,205 @@
+"""Processors by name, for code that is to run elsewhere.
+
+Owns `named_target`. Imports llvmlite.binding and `codegen.target`. Invariant: what a processor can
+do is found by letting LLVM write code for it, never looked up in a list of our own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+
+import llvmlite.binding as llvm
+
+from graphc.codegen.errors import UnknownTargetError
+from graphc.codegen.isolated import isolated
+from graphc.codegen.target import Target, host_target
+
+_SAMPLE = """
+define void @scaled(ptr %a, ptr %b, ptr %c) {
+  %x = load <16 x float>, ptr %a
+  %y = load <16 x float>, ptr %b
+  %z = fmul <16 x float> %x, %y
+  store <16 x float> %z, ptr %c
+  ret void
+}
+define float @fused(float %a, float %b, float %c) {
+  %z = call float @llvm.fma.f32(float %a, float %b, float %c)
+  ret float %z
+}
+define float @widened(half %a) {
+  %z = fpext half %a to float
+  ret float %z
+}
+declare float @llvm.fma.f32(float, float, float)
+"""
+_SAMPLE_LANES, _FLOAT_BITS = 16, 32
+
+_TRIPLES = (
+    "x86_64-unknown-linux-gnu",
+    "x86_64-apple-darwin",
+    "x86_64-pc-windows-msvc",
+    "aarch64-unknown-linux-gnu",
+    "arm64-apple-darwin",
+    "riscv64-unknown-linux-gnu",
+    "wasm32-unknown-unknown",
+    "thumbv7em-none-eabihf",
+    "thumbv7em-none-eabi",
+    "thumbv6m-none-eabi",
+    "armv7-unknown-linux-gnueabihf",
+    "i686-unknown-linux-gnu",
+)
+"""Triples to suggest for one that LLVM does not know."""
+
+_DEFAULTS = {
+    "i686": ("pentium4", ""),
+    "riscv64": ("generic-rv64", "+m,+a,+f,+d,+c"),
+    "wasm32": ("generic", "+simd128"),
+}
+"""The processor and its instruction sets, where none is named, by the head of the triple: what
+Linux distributions and browsers take for granted."""
+
+_SMALL_CACHES = {"l1_bytes": 16 << 10, "l2_bytes": 32 << 10, "l3_bytes": 32 << 10}
+"""What is assumed of a processor without an operating system: its memory is small."""
+
+
+@cache
+def named_target(triple: str = "", cpu: str = "", features: str = "") -> Target:
+    """The processor `cpu` of the platform `triple`, with instruction sets added or removed.
+
+    Without a triple, the platform of this process; `cpu` "host" is the one it runs on, and without
+    a name it is the oldest of the platform. `features` is a list as LLVM writes it: `+avx2,-fma`.
+    Raises `UnknownTargetError`, which lists names that are near.
+
+    >>> target = named_target("x86_64-unknown-linux-gnu", "x86-64-v3")
+    >>> target.vector_bits, target.vector_registers, target.has_fma
+    (256, 16, True)
+    """
+    host = host_target()
+    if cpu == "host":
+        if triple not in ("", host.triple):
+            raise UnknownTargetError(f"this process does not run on {triple}: its cpu has a name")
+        return replace(host, features=_joined(host.features, features))
+    triple = triple or host.triple
+    family = triple.split("-")[0]
+    _check_triple(triple)
+    default_cpu, default_features = _DEFAULTS.get(family, ("", ""))
+    if not cpu:
+        cpu = default_cpu or ("x86-64" if family == "x86_64" else "generic")
+        features = _joined(default_features, features)
+    _check_names(triple, cpu, features)
+    return isolated(_described, triple, cpu, features)
+
+
+def _joined(first: str, second: str) -> str:
+    return ",".join(part for part in (first, second) if part)
+
+
+def _check_triple(triple: str) -> None:
+    llvm.initialize_all_targets()
+    try:
+        llvm.Target.from_triple(triple)
+    except RuntimeError:
+        raise UnknownTargetError(
+            f"LLVM has no target {triple!r}{_near(triple, _TRIPLES)}",
+            help="a triple is architecture-vendor-system, such as aarch64-unknown-linux-gnu",
+        ) from None
+
+
+def _check_names(triple: str, cpu: str, features: str) -> None:
+    """LLVM warns of a name that it does not know, and goes on as if there were none."""
+    cpus, known = _names(triple)
+    if cpu not in cpus:
+        raise UnknownTargetError(f"{triple} has no processor {cpu!r}{_near(cpu, cpus)}")
+    for feature in filter(None, features.split(",")):
+        if feature[0] not in "+-":
+            raise UnknownTargetError(
+                f"feature {feature!r} must begin with + or -",
+                help=f"write +{feature} for an instruction set that code may use",
+            )
+        if feature[1:] not in known:
+            near = _near(feature[1:], known)
+            raise UnknownTargetError(f"{triple} has no feature {feature[1:]!r}{near}")
+
+
+@cache
+def _names(triple: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The processors and the instruction sets that LLVM knows for a platform.
+
+    It prints them to the standard error of the process, so it is asked in one of its own.
+    """
+    program = (
+        "import llvmlite.binding as llvm, sys; llvm.initialize_all_targets(); "
+        "target = llvm.Target.from_triple(sys.argv[1]); target.create_target_machine(cpu='help')"
+    )
+    command = [sys.executable, "-c", program, triple]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    cpus, _, features = answer.partition("Available features")
+    names = re.compile(r"^  (\S+)\s+- ", re.MULTILINE)
+    return tuple(names.findall(cpus)), tuple(names.findall(features))
+
+
+def _near(name: str, known: tuple[str, ...]) -> str:
+    matches = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
+    return f"; did you mean {', '.join(matches)}?" if matches else ""
+
+
+def _described(triple: str, cpu: str, features: str) -> Target:
+    """What LLVM makes of a sample says what the processor has. It ends the process for some."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = llvm.Target.from_triple(triple).create_target_machine(
+        cpu=cpu,
+        features=_joined(features, _whole_vectors(triple)),
+        opt=2,
+        reloc="pic",
+        codemodel="small",
+    )
+    layout = str(machine.target_data)
+    header = f'target datalayout = "{layout}" target triple = "{triple}"\n'
+    with llvm.create_context() as context, llvm.parse_assembly(header + _SAMPLE, context) as module:
+        module.verify()
+        assembly = machine.emit_assembly(module)
+    bits, registers = _vector_unit(triple, assembly)
+    bare = "-none" in triple
+    return Target(
+        triple=triple,
+        cpu=cpu,
+        features=features,
+        vector_bits=bits,
+        vector_registers=registers,
+        pointer_bits=32 if "p:32:32" in layout else 64,
+        has_fma="fmaf" not in assembly,
+        converts_half="__" not in _body(assembly, "widened"),
+        **(_SMALL_CACHES if bare else {}),
+    )
+
+
+def _whole_vectors(triple: str) -> str:
+    return "-prefer-128-bit,-prefer-256-bit" if triple.startswith("x86_64") else ""
+
+
+def _vector_unit(triple: str, assembly: str) -> tuple[int, int]:
+    """Bits and number of the registers in which 16 products of floats are computed."""
+    products = sum("mul" in line for line in _body(assembly, "scaled").splitlines())
+    bits = _SAMPLE_LANES * _FLOAT_BITS // products
+    if triple.startswith("x86_64"):
+        return bits, 32 if bits == 512 else 16
+    if triple.startswith("riscv"):
+        # A group of registers counts as one there; the shortest that programs may have are meant.
+        return min(bits, 128), 32
+    if triple.startswith("wasm"):
+        return bits, 16
+    if triple.startswith(("aarch64", "arm64")) or bits == _FLOAT_BITS:
+        return bits, 32
+    return bits, 8 if "thumb" in triple else 16
+
+
+def _body(assembly: str, name: str) -> str:
+    """The lines of a function, from its label to the next function's."""
+    after = re.split(rf"^_?{name}:", assembly, maxsplit=1, flags=re.MULTILINE)[1]
+    return re.split(r"^_?(?:scaled|fused|widened):", after, flags=re.MULTILINE)[0]

@@ -1,0 +1,85 @@
+"""Names and types in C.
+
+Owns `c_identifier`, `parameters_of` and `c_type`. Imports the contract of libraries. Invariant: a
+name that leaves here can be declared in C and in C++, beside the others of its function.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from graphc.runtime.artifact import Argument
+from graphc.runtime.library_manifest import LibraryEntry
+
+_KEYWORDS = """
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
+constexpr const_cast continue decltype default delete do double dynamic_cast else enum explicit
+export extern false float for friend goto if inline int long mutable namespace new noexcept not
+not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires
+restrict return short signed sizeof static static_assert static_cast struct switch template this
+thread_local throw true try typedef typeid typename typeof union unsigned using virtual void
+volatile wchar_t while xor xor_eq
+"""
+"""Of C and of C++: the header is for both."""
+
+_TYPES = {"bool": "uint8_t", "f16": "uint16_t", "bf16": "uint16_t", "f32": "float", "f64": "double"}
+"""Those that are not intN_t or uintN_t. A bool is a byte, 0 or 1; 16-bit floats are their bits."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A pointer that an entry takes: its name and type in C, and what it points to."""
+
+    name: str
+    type: str
+    argument: Argument
+    is_output: bool
+
+    @property
+    def declaration(self) -> str:
+        return f"{'' if self.is_output else 'const '}{self.type} *{self.name}"
+
+
+def c_type(dtype: str) -> str:
+    """The type of an element.
+
+    >>> c_type("f32"), c_type("i8"), c_type("bool")
+    ('float', 'int8_t', 'uint8_t')
+    """
+    if dtype in _TYPES:
+        return _TYPES[dtype]
+    prefix = "u" if dtype.startswith("u") else ""
+    return f"{prefix}int{dtype.lstrip('iu')}_t"
+
+
+def c_identifier(name: str) -> str:
+    """The nearest name that C takes.
+
+    >>> c_identifier("layer.0/w"), c_identifier("2d"), c_identifier("new")
+    ('layer_0_w', '_2d', 'new_')
+    """
+    text = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
+    if text[0].isdigit():
+        text = f"_{text}"
+    return f"{text}_" if text in _KEYWORDS.split() else text
+
+
+def parameters_of(entry: LibraryEntry) -> tuple[Parameter, ...]:
+    """What the function of an entry takes behind the state and the workspace."""
+    taken = {"state", "workspace"}
+    found = []
+    for arguments, is_output in ((entry.inputs, False), (entry.outputs, True)):
+        for argument in arguments:
+            name = _fresh(c_identifier(argument.name), taken)
+            taken.add(name)
+            found.append(Parameter(name, c_type(argument.dtype), argument, is_output))
+    return tuple(found)
+
+
+def _fresh(name: str, taken: set[str]) -> str:
+    """An output may be called as an input is."""
+    candidate, number = name, 2
+    while candidate in taken:
+        candidate, number = f"{name}_{number}", number + 1
+    return candidate

@@ -1,0 +1,159 @@
+"""The C header of a library.
+
+Owns `header_text`. Imports the contract of libraries and `c_names`. Invariant: the text is C99 and
+C++, and says of every pointer what it must point to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphc.aot.c_names import parameters_of
+from graphc.runtime.library_manifest import (
+    ABI,
+    ALIGNMENT,
+    MESSAGES,
+    UNALIGNED,
+    UNKNOWN_STATE,
+    WRONG_INTERFACE,
+    WRONG_PROCESSOR,
+    LibraryEntry,
+    LibraryManifest,
+)
+
+_STATUSES = {
+    "unknown_state": UNKNOWN_STATE,
+    "unaligned": UNALIGNED,
+    "wrong_processor": WRONG_PROCESSOR,
+    "wrong_interface": WRONG_INTERFACE,
+}
+
+_TEXT = """\
+/* {name}: a model that learns, compiled by graphc {version} for {processors}.
+ *
+ * You own all memory: allocate {name}_state_bytes and {name}_workspace_bytes, both aligned to
+ * {name}_alignment bytes, and call {name}_init(state) once. Together that is {total} bytes.
+ * The state holds the parameters: write its bytes to a file to keep what was learned, read them
+ * back, and have them checked with {name}_check(state). The workspace holds nothing between calls.
+ * Functions allocate nothing and keep nothing; calls on different states and workspaces may run at
+ * the same time{threads}.
+ *
+ * Arrays are contiguous, row-major and of the element types below. Every function returns 0, or a
+ * status that {name}_message explains; then it has changed nothing.
+ */
+#ifndef {guard}
+#define {guard}
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+#define {name}_abi_version {abi}
+#define {name}_state_bytes ((size_t){state})
+#define {name}_workspace_bytes ((size_t){workspace})
+#define {name}_alignment ((size_t){alignment})
+
+/* What this header and its object have in common, and no others. */
+#define {name}_interface UINT64_C({interface:#018x})
+
+enum {{
+{statuses}
+}};
+
+/* A parameter in the state, `offset` bytes from its beginning. */
+typedef struct {{
+    const char *name;
+    const char *type;
+    const size_t *shape;
+    size_t rank;
+    size_t offset;
+    size_t bytes;
+}} {name}_param;
+
+/* The parameters, with one behind the last whose name is NULL:
+{params}
+ */
+extern const {name}_param {name}_params[{count}];
+
+int {name}_initialize(void *state, uint64_t interface_number);
+int {name}_validate(const void *state, uint64_t interface_number);
+
+/* Give all parameters their initial values. */
+static inline int {name}_init(void *state) {{
+    return {name}_initialize(state, {name}_interface);
+}}
+
+/* Whether a state was initialized here or by another build of the same model: 0 if it was. */
+static inline int {name}_check(const void *state) {{
+    return {name}_validate(state, {name}_interface);
+}}
+
+/* What a status means, in English. */
+const char *{name}_message(int status);
+{entries}
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def header_text(manifest: LibraryManifest) -> str:
+    """`NAME.h`."""
+    name = manifest.name
+    statuses = ",\n".join(
+        f"    {name}_{status} = {number} /* {MESSAGES[number]} */"
+        for status, number in _STATUSES.items()
+    )
+    params = [f" *   {each.name}: {each.type}" for each in manifest.state] or [" *   none"]
+    total = manifest.state_bytes + manifest.workspace_bytes
+    threads = "" if manifest.threads == 1 else f", on up to {manifest.threads} threads each"
+    return _TEXT.format(
+        name=name,
+        version=manifest.graphc_version,
+        processors=_processors(manifest),
+        total=total,
+        threads=threads,
+        guard=f"{name.upper()}_H",
+        abi=ABI,
+        state=manifest.state_bytes,
+        workspace=manifest.workspace_bytes,
+        alignment=ALIGNMENT,
+        interface=manifest.interface,
+        statuses=statuses,
+        params="\n".join(params),
+        count=len(manifest.state) + 1,
+        entries="".join(_entry(manifest, entry) for entry in manifest.entries),
+    )
+
+
+def _processors(manifest: LibraryManifest) -> str:
+    cpus = " or ".join(target.cpu or "any processor" for target in manifest.targets)
+    return f"{manifest.targets[0].triple}, {cpus}"
+
+
+def _entry(manifest: LibraryManifest, entry: LibraryEntry) -> str:
+    pointers = ["void *state", "void *workspace"]
+    pointers += [parameter.declaration for parameter in parameters_of(entry)]
+    parameters = ",\n    ".join(pointers)
+    comment = "\n".join(f" * {line}".rstrip() for line in _comment(entry))
+    return f"\n/*{comment[2:]}\n */\nint {manifest.name}_{entry.name}(\n    {parameters});\n"
+
+
+def _comment(entry: LibraryEntry) -> Iterator[str]:
+    if entry.updates:
+        yield f"Changes {', '.join(entry.updates)}."
+    else:
+        yield "Changes no parameter."
+    for parameter in parameters_of(entry):
+        verb = "gets" if parameter.is_output else "is"
+        notes = [
+            f"; each value is from {guard.minimum} to {guard.size - 1}"
+            for guard in entry.guards
+            if not parameter.is_output and guard.input == parameter.argument.name
+        ]
+        yield f"  {parameter.name} {verb} {parameter.argument.type}{''.join(notes)}"

@@ -1,0 +1,149 @@
+"""From an object to libraries that a linker makes: static, shared, or a WebAssembly module.
+
+Owns `link`. Runs the system's tools and, for other platforms, Zig's, which the package ziglang
+brings. Invariant: what cannot be made here is left out and said, with what to install for it; the
+object itself needs none of this.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from graphc.runtime.errors import ArtifactError
+from graphc.runtime.library_manifest import LibraryManifest
+
+_ZIG_PLATFORMS = {
+    "x86_64-unknown-linux-gnu": "x86_64-linux-gnu",
+    "aarch64-unknown-linux-gnu": "aarch64-linux-gnu",
+    "riscv64-unknown-linux-gnu": "riscv64-linux-gnu",
+    "armv7-unknown-linux-gnueabihf": "arm-linux-gnueabihf",
+    "i686-unknown-linux-gnu": "x86-linux-gnu",
+    "x86_64-apple-darwin": "x86_64-macos",
+    "arm64-apple-darwin": "aarch64-macos",
+}
+"""What Zig calls a platform."""
+
+
+@dataclass
+class Linked:
+    """The libraries by file name, and what could not be made, in sentences."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def link(manifest: LibraryManifest, object_bytes: bytes) -> Linked:
+    """Every library that the tools of this machine can make of an object."""
+    triple = manifest.targets[0].triple
+    linked = Linked()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / f"{manifest.name}.o").write_bytes(object_bytes)
+        if triple.startswith("wasm"):
+            _link_wasm(manifest, place, linked)
+        elif "-none" in triple:
+            _archive(manifest, place, linked)
+        else:
+            _archive(manifest, place, linked)
+            _link_shared(manifest, place, linked)
+    return linked
+
+
+def shared_name(manifest: LibraryManifest) -> str:
+    """The file name of the shared library on its platform."""
+    triple = manifest.targets[0].triple
+    if "windows" in triple:
+        return f"{manifest.name}.dll"
+    return f"lib{manifest.name}.{'dylib' if 'darwin' in triple else 'so'}"
+
+
+def _is_native(triple: str) -> bool:
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
+        platform.machine().lower(), platform.machine().lower()
+    )
+    architecture = triple.split("-")[0].replace("arm64", "aarch64")
+    return architecture == machine and sys.platform in triple
+
+
+def zig() -> list[str] | None:
+    """The command of Zig's compiler, None where the package is not installed."""
+    if importlib.util.find_spec("ziglang") is None:
+        return None
+    return [sys.executable, "-m", "ziglang"]
+
+
+def _archive(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
+    archiver = shutil.which("ar") or shutil.which("llvm-ar")
+    command = [archiver] if archiver else [*(zig() or []), "ar"]
+    if command == ["ar"]:
+        linked.notes.append(_missing("the static library", "binutils"))
+        return
+    name = f"lib{manifest.name}.a"
+    # D: no times and owners, so that equal objects give equal archives.
+    _run([*command, "rcsD", name, f"{manifest.name}.o"], place)
+    linked.files[name] = (place / name).read_bytes()
+
+
+def _link_shared(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
+    triple, name = manifest.targets[0].triple, shared_name(manifest)
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    if _is_native(triple) and compiler:
+        command = [compiler]
+    elif (found := zig()) and triple in _ZIG_PLATFORMS:
+        command = [*found, "cc", "-target", _ZIG_PLATFORMS[triple], "-nostdlib"]
+    elif _is_native(triple):
+        linked.notes.append(_missing("the shared library", "gcc or clang"))
+        return
+    elif triple in _ZIG_PLATFORMS:
+        linked.notes.append(
+            f"the shared library for {triple} was not made: it takes Zig's linker; "
+            'pip install "graphc[cross]"'
+        )
+        return
+    else:
+        linked.notes.append(
+            f"the shared library for {triple} was not made: link {manifest.name}.o with the tools "
+            "of that platform"
+        )
+        return
+    options = ["-pthread"] if manifest.threads > 1 else ["-nostdlib"]
+    _run([*command, "-shared", *options, "-o", name, f"{manifest.name}.o"], place)
+    linked.files[name] = (place / name).read_bytes()
+
+
+def _link_wasm(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
+    found = zig()
+    if found is None:
+        linked.notes.append(
+            "the WebAssembly module was not made: it takes Zig's linker; "
+            'pip install "graphc[cross]"'
+        )
+        return
+    functions = ["initialize", "validate", "message", *(each.name for each in manifest.entries)]
+    exports = [f"--export={manifest.name}_{function}" for function in functions]
+    name = f"{manifest.name}.wasm"
+    options = ["--no-entry", "--import-memory", "--export=__heap_base", *exports]
+    _run([*found, "wasm-ld", *options, "-o", name, f"{manifest.name}.o"], place)
+    linked.files[name] = (place / name).read_bytes()
+
+
+def _missing(what: str, package: str) -> str:
+    return f"{what} was not made: there is no tool for it; install {package}"
+
+
+def _run(command: Sequence[str], place: Path) -> None:
+    outcome = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    if outcome.returncode:
+        tool = " ".join(command[:3])
+        raise ArtifactError(
+            f"{tool} ended with {outcome.returncode}: {outcome.stderr.strip()[:500]}",
+            help="the object file alone links with any C compiler",
+        )

@@ -1,0 +1,135 @@
+"""Folders that are written as a whole or not at all, and files that are read as they were written.
+
+Owns `write_folder`, `read_file` and the document around a manifest. Imports the standard library
+and `runtime`. Invariants: who looks at a folder sees the old one or the new one, never a part;
+nothing read from one is used before its digest has been compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from graphc.runtime.artifact import FileRecord
+from graphc.runtime.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+"""The file that says what the others are."""
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def records(contents: Mapping[str, bytes]) -> tuple[FileRecord, ...]:
+    """Files as a manifest lists them."""
+    return tuple(FileRecord(name, len(data), digest(data)) for name, data in contents.items())
+
+
+def manifest_document(manifest: dict[str, Any], canonical: bytes) -> bytes:
+    """The text of a manifest's file, which states the digest of what it says."""
+    return json.dumps({"manifest": manifest, "sha256": digest(canonical)}, indent=1).encode()
+
+
+def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files to a folder, in place of all that was in it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        for name, data in contents.items():
+            (fresh / name).write_bytes(data)
+        _exchange(fresh, target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def refuse_foreign(target: Path, known: Iterable[str], remedy: str) -> None:
+    """Raise `ArtifactError` if anything but `known` files is in the folder, or if it is none."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise ArtifactError(f"{target} is a file", help="pass a folder to save to")
+    foreign = sorted({entry.name for entry in target.iterdir()} - set(known))
+    if foreign:
+        raise ArtifactError(
+            f"{target} holds files that are no part of an artifact, such as {foreign[0]!r}",
+            help=remedy,
+        )
+
+
+def read_document(source: Path) -> tuple[object, str]:
+    """What the manifest of a folder says, and the digest that it states."""
+    path = source / MANIFEST
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be read: {error.strerror}",
+            help="the folder is not an artifact, or it is incomplete",
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} is not JSON: {error}") from None
+    if not isinstance(document, dict) or document.keys() != {"manifest", "sha256"}:
+        raise ArtifactError(f"{path} is not the manifest of an artifact")
+    return document["manifest"], str(document["sha256"])
+
+
+def check_digest(source: Path, canonical: bytes, stated: str) -> None:
+    """Raise `ArtifactError` for a manifest that is not the one that was written."""
+    if digest(canonical) != stated:
+        raise ArtifactError(
+            f"{source / MANIFEST} is damaged: its contents do not have the SHA-256 that it states",
+            help="save the executable again",
+        )
+
+
+def read_file(source: Path, record: FileRecord) -> bytes:
+    """The bytes of a file of a folder. Raises `ArtifactError` unless they are those written."""
+    path = source / record.name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be read: {error.strerror}", help="the artifact is incomplete"
+        ) from None
+    if len(data) != record.bytes:
+        raise ArtifactError(
+            f"{path} is damaged: it has {len(data)} bytes, {record.bytes} were written",
+            help="save the executable again",
+        )
+    if digest(data) != record.sha256:
+        raise ArtifactError(
+            f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}",
+            help="save the executable again",
+        )
+    return data
+
+
+def _exchange(fresh: Path, target: Path) -> None:
+    """Put the finished folder in its place; an old one is moved out of the way first."""
+    fresh.chmod(0o777 & ~_umask())
+    if not target.exists():
+        os.replace(fresh, target)
+        return
+    retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        os.replace(target, retired / "old")
+        os.replace(fresh, target)
+    except OSError:
+        if not target.exists():
+            os.replace(retired / "old", target)
+        raise
+    finally:
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,69 @@
+"""Processors by name: what LLVM says of them, and what is said of names that it does not know."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphc.codegen.errors import UnknownTargetError
+from graphc.codegen.processors import named_target
+from graphc.codegen.target import host_target
+from graphc.codegen.x86_level import level_of
+
+LINUX = "x86_64-unknown-linux-gnu"
+
+
+@pytest.mark.parametrize(
+    ("triple", "cpu", "vectors", "pointer_bits", "has_fma"),
+    [
+        (LINUX, "", (128, 16), 64, False),
+        (LINUX, "x86-64-v2", (128, 16), 64, False),
+        (LINUX, "x86-64-v3", (256, 16), 64, True),
+        (LINUX, "x86-64-v4", (512, 32), 64, True),
+        (LINUX, "znver4", (512, 32), 64, True),
+        ("aarch64-unknown-linux-gnu", "", (128, 32), 64, True),
+        ("arm64-apple-darwin", "", (128, 32), 64, True),
+        ("riscv64-unknown-linux-gnu", "", (32, 32), 64, True),
+        ("wasm32-unknown-unknown", "", (128, 16), 32, False),
+        ("thumbv7em-none-eabihf", "cortex-m4", (32, 32), 32, True),
+        ("thumbv6m-none-eabi", "cortex-m0", (32, 32), 32, False),
+    ],
+)
+def test_what_a_processor_has(
+    triple: str, cpu: str, vectors: tuple[int, int], pointer_bits: int, has_fma: bool
+) -> None:
+    target = named_target(triple, cpu)
+    assert (target.vector_bits, target.vector_registers) == vectors
+    assert target.pointer_bits == pointer_bits
+    assert target.has_fma == has_fma
+
+
+def test_features_add_to_a_processor() -> None:
+    assert named_target(LINUX, "x86-64", "+avx2,+fma").vector_bits == 256
+    assert named_target(LINUX, "x86-64-v3", "-fma").has_fma is False
+
+
+def test_the_host_is_the_host() -> None:
+    assert named_target("", "host") == host_target()
+
+
+def test_levels() -> None:
+    levels = [level_of(named_target(LINUX, f"x86-64{suffix}")) for suffix in ("", "-v2", "-v3")]
+    assert levels == [1, 2, 3]
+    assert level_of(named_target(LINUX, "znver4")) == 4
+    assert level_of(named_target("aarch64-unknown-linux-gnu")) == 1
+
+
+@pytest.mark.parametrize(
+    ("triple", "cpu", "features", "message"),
+    [
+        ("x86_65-linux-gnu", "", "", "no target 'x86_65-linux-gnu'; did you mean x86_64-"),
+        (LINUX, "x86-64-v9", "", "no processor 'x86-64-v9'; did you mean x86-64-v"),
+        ("aarch64-unknown-linux-gnu", "cortx-a53", "", "did you mean cortex-a53"),
+        (LINUX, "", "+avx3", "no feature 'avx3'; did you mean avx"),
+        (LINUX, "", "avx2", "'avx2' must begin with [+] or -"),
+        ("wasm32-unknown-unknown", "host", "", "does not run on wasm32"),
+    ],
+)
+def test_unknown_names(triple: str, cpu: str, features: str, message: str) -> None:
+    with pytest.raises(UnknownTargetError, match=message):
+        named_target(triple, cpu, features)

@@ -1,0 +1,5 @@
+"""Libraries run on other processors, emulated.
+
+Not part of the ordinary tests, for they need qemu-user, Node.js and the package ziglang:
+`python -m pytest tests/platforms/emulated.py` runs them.
+"""
