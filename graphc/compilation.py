@@ -100,7 +100,8 @@ class Step(Executable):
         They work on a copy of the parameters, unless they shall `update` the parameters themselves.
         The step itself has no clocks, before or after.
 
-        Raises what a call with these inputs raises.
+        Raises what a call with these inputs raises, and `AttributeValueError` for a number of runs
+        below 1.
         """
         from graphc.profiling import profile
 

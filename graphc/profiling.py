@@ -14,6 +14,7 @@ import numpy as np
 
 from graphc.codegen.profiled import profiled_artifact
 from graphc.codegen.target import host_target
+from graphc.ir.diagnostics import AttributeValueError
 from graphc.limits import Limit, limits, memory_arrays
 from graphc.runtime.artifact import Manifest
 from graphc.runtime.buffers import ParameterStorage
@@ -35,7 +36,15 @@ def profile(
     arguments: tuple[Sequence[Any], Mapping[str, Any]],
     runs: int | None = None,
 ) -> Profile:
-    """Compile a program again with clocks around its kernels, and call it on `params`."""
+    """Compile a program again with clocks around its kernels, and call it on `params`.
+
+    Raises `AttributeValueError` for a number of runs that cannot be.
+    """
+    if runs is not None and (not isinstance(runs, int) or runs < 1):
+        raise AttributeValueError(
+            f"runs must be a whole number above 0, got {runs!r}",
+            help="leave it out for as many as a third of a second has room for",
+        )
     artifact = profiled_artifact(compilation)
     records = artifact.manifest.kernels
     doubles = any(record["doubles"] for record in records)

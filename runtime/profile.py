@@ -262,7 +262,7 @@ def run_profiled(
 
 def _is_enough(done: int, runs: int | None, spent: float) -> bool:
     if runs is not None:
-        return done >= max(runs, 1)
+        return done >= runs
     return done >= MOST or (done >= FEWEST and spent >= BUDGET)
 
 

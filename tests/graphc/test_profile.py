@@ -18,6 +18,7 @@ from graphc.codegen import profiled
 from graphc.codegen.clocks import Clocks
 from graphc.codegen.plan import StepPlan
 from graphc.codegen.target import Target
+from graphc.ir.diagnostics import AttributeValueError
 from graphc.runtime.errors import ArtifactError, CallError
 from graphc.runtime.profile import Limits, Profile, example_inputs
 
@@ -206,6 +207,31 @@ def test_code_that_was_loaded_says_where_to_profile(tmp_path: Path) -> None:
     step.save(tmp_path / "saved")
     with pytest.raises(ArtifactError, match="the step that gc"):
         gc.load(tmp_path / "saved").profile()
+
+
+def test_the_number_of_runs_is_a_number_above_0() -> None:
+    for wrong in (0, -1, "many", 2.5):
+        with pytest.raises(AttributeValueError, match="runs must be a whole number above 0"):
+            training_step().profile(runs=wrong)  # type: ignore[arg-type]
+
+
+def test_functions_from_outside_are_kernels_like_others() -> None:
+    x = gc.input("x", (4, 5))
+    step = gc.compile([x], gc.exp(gc.call(np.sin, x, like=x)))
+    check(step.profile(runs=RUNS), step)
+
+
+def test_a_loop_of_unknown_length() -> None:
+    n, x = gc.input("n", (), gc.int32), gc.input("x", 1000)
+
+    def halved(state: tuple[gc.Tensor, gc.Tensor]) -> tuple[gc.Tensor, gc.Tensor]:
+        return state[0] + 1, gc.sin(state[1])
+
+    results = gc.while_loop(lambda s: s[0] < n, halved, (gc.const(np.int32(0)), x))
+    step = gc.compile([n, x], results)
+    profile = step.profile(np.int32(6), np.ones(1000, "float32"), runs=RUNS)
+    check(profile, step)
+    assert {kernel.runs for kernel in profile.kernels if kernel.within >= 0} == {6, 7}
 
 
 def test_a_step_with_debug_nans() -> None:
