@@ -92,7 +92,8 @@ def _describe_nest(nest: LoopNest, names: Names) -> Iterator[str]:
         for number, rounds in nest.loops(reduced=reduced)
     ]
     yield f"  loops     {', '.join(loops) or 'none'}"
-    yield f"  schedule  lanes {schedule.lanes}, sweeps {len(nest.sweeps)}"
+    calls = ", calls" if schedule.calls else ""
+    yield f"  schedule  lanes {schedule.lanes}, sweeps {len(nest.sweeps)}{calls}"
     for access in nest.accesses:
         yield f"  access    {_access(nest, access, names)}"
 

@@ -6,7 +6,7 @@ equal types; a mistake is reported here, with both operands, and not by LLVM.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from graphc.codegen.values import (
@@ -297,6 +297,10 @@ class Function(Writer):
         """Room for one value for as long as this function runs."""
         return self.slot(f"alloca {memory_type(dtype)}", POINTER)
 
+    def stack_vector(self, dtype: DType, lanes: int) -> Value:
+        """The same for a vector."""
+        return self.slot(f"alloca [{lanes} x {memory_type(dtype)}], align 64", POINTER)
+
     def stack_slots(self, dtype: DType, count: int) -> Value:
         """The same for several values, side by side."""
         return self.slot(f"alloca [{count} x {memory_type(dtype)}]", POINTER)
@@ -325,6 +329,10 @@ class Module:
         self.has_fma = has_fma
         self.own_sections = own_sections
         self.functions: list[Function] = []
+        self.operations: dict[Hashable, tuple[str, Value]] = {}
+        """Operations that are functions: the symbol and a value of the result's type."""
+        self.segments: dict[Hashable, str] = {}
+        """Segments of kernels that are functions: the symbol."""
         self._declarations: dict[str, None] = {}
         self._globals: dict[str, None] = {}
         self._tables: dict[str, str] = {}

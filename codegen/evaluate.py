@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
-from typing import cast
 
+from graphc.codegen.calls import lowered
 from graphc.codegen.coordinates import Axis, Buffer, Index, Indices, affine_index
 from graphc.codegen.emit import Function
 from graphc.codegen.scalars import VectorScalars
@@ -220,8 +219,7 @@ class Evaluator:
         name = self.function.names.get(node, "%_")
         where = f"  # {node.loc}" if node.loc else ""
         self.function.comment(f"{name} = {node.op.name}{where}")
-        attributes = {f.name: getattr(node.attrs, f.name) for f in fields(node.attrs)}
-        return cast(Value, node.op.lower(self.scalars, *values, **attributes))
+        return lowered(self.scalars, node, values)
 
     def _source(self, node: Node, at: Indices) -> Value:
         """A value that needs no operand: a scalar constant, or a position (iota)."""

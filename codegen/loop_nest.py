@@ -13,8 +13,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from graphc.codegen.calls import COSTLY
 from graphc.codegen.coordinates import Axis, Index, Indices, affine_index
-from graphc.codegen.loop_schedule import Access, LoopSchedule, choose_schedule, merged_extents
+from graphc.codegen.loop_schedule import (
+    Access,
+    LoopSchedule,
+    choose_schedule,
+    merged_extents,
+    with_frame,
+)
+from graphc.codegen.segments import Segment, cut_segments
 from graphc.codegen.target import Target
 from graphc.ir.access import broadcast_map, compose, operand_maps
 from graphc.ir.domain import Domain
@@ -23,9 +31,6 @@ from graphc.ir.op import AccessMap, Affine, Family, Indirect
 from graphc.ir.passes.inline import is_stored_source
 from graphc.ir.passes.pack_blocks import aligned
 from graphc.ir.types import row_major_strides
-
-CACHED_COST = 8
-"""A value at least this expensive is kept in scratch memory rather than computed per sweep."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class LoopNest:
     stores: tuple[Node, ...]
     accesses: tuple[Access, ...]
     schedule: LoopSchedule
+    segments: tuple[Segment, ...] = ()
 
     @property
     def lanes_reduce(self) -> bool:
@@ -135,6 +141,11 @@ def build_loop_nest(group: KernelGroup, stored: Sequence[Node], target: Target) 
     sweeps = _sweeps(group, stored, inside) if domain.reduced is not None else ()
     work = max((_work(sweep, inside) for sweep in sweeps), default=0)
     schedule = choose_schedule(group, axes, accesses, positional, work, target)
+    segments: tuple[Segment, ...] = ()
+    if schedule.calls:
+        segments = cut_segments(group.nodes, stored, domain.shape)
+        kept = sum(segment.root.dtype.bytes for segment in segments if segment.readers != 1)
+        schedule = with_frame(schedule, kept, target)
     if _keeps_rows(axes, schedule):
         sweeps = _with_caches(group, sweeps, inside)
     swept = {node for sweep in sweeps for node in sweep.stores}
@@ -147,6 +158,7 @@ def build_loop_nest(group: KernelGroup, stored: Sequence[Node], target: Target) 
         tuple(node for node in stored if node not in swept),
         accesses,
         schedule,
+        segments,
     )
 
 
@@ -212,7 +224,7 @@ def _with_caches(
             for node in group.nodes
             if node in needed[i]
             and node not in kept
-            and node.op.cost >= CACHED_COST
+            and node.op.cost >= COSTLY
             and any(node in later for later in needed[i + 1 :])
         )
         kept.update(caches)
@@ -242,7 +254,7 @@ def _accesses(
 ) -> tuple[tuple[Access, ...], frozenset[int]]:
     """Every access of the kernel, and the domain's axes whose position matters by itself."""
     rank = len(domain.shape)
-    own = set(group.nodes)
+    own, written = set(group.nodes), set(stored)
     found: dict[Access, None] = {}
     positional: set[int] = set()
     pending: list[tuple[Node, AccessMap]] = []
@@ -250,7 +262,7 @@ def _accesses(
         mapping = domain.coordinates(node.shape)
         if node.op.family is Family.REDUCTION:
             pending.append((node.operands[0], domain.coordinates(domain.shape) or ()))
-        if node in stored and mapping is not None:
+        if node in written and mapping is not None:
             found[Access(node, _factors(node, mapping, rank), write=True)] = None
             pending.append((node, mapping))
     seen: set[tuple[Node, AccessMap]] = set()

@@ -9,17 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from graphc.codegen.calls import is_costly
 from graphc.codegen.coordinates import Axis
 from graphc.codegen.target import Target
 from graphc.ir.graph import KernelGroup, Node
+from graphc.ir.passes.grouping import MAX_NODES
 
 REGISTERS = 4
 """Registers that are computed in at a time where there is much to do, of one vector or of several
 rows: what is computed in one of them hides the latency of the others. LLVM splits a vector that is
 wider than a register."""
+
+MOST_INLINED = 4
+"""Most costly operations that a kernel has in its own code. More are calls of functions, which
+makes code short: it is the size of its code that LLVM takes time for."""
+
+STACK_BYTES = 128 << 10
+"""Stack memory for the vectors of a kernel, unless it needs more for vectors of one register."""
 
 MOST_WORK = 40
 """Operations an element from which code is too long to be written for several registers."""
@@ -44,12 +53,13 @@ class Access:
 class LoopSchedule:
     """How the nest is run: which axis is vectorised, by how many lanes, and which axes are run as
     one with the axis after them. Of the innermost parallel loop, `rows` rounds are written side by
-    side."""
+    side. With `calls`, the kernel is cut into functions and keeps its vectors on the stack."""
 
     lane_axis: int | None
     lanes: int
     merged: frozenset[int]
     rows: int = 1
+    calls: bool = False
 
 
 def choose_schedule(
@@ -71,18 +81,30 @@ def choose_schedule(
         and all(_runs_on(access, i, following, axes) for access in accesses)
     )
     extents = merged_extents(axes, solid, merged)
+    costly = sum(is_costly(node) for node in group.nodes)
+    calls = costly > MOST_INLINED or len(group.nodes) > MAX_NODES
     candidates = [axis for axis in extents if _can_be_lanes(axis, accesses)]
     if not candidates:
-        return LoopSchedule(None, 1, merged)
+        return LoopSchedule(None, 1, merged, calls=calls)
     lane_axis = min(candidates, key=lambda i: (_lane_cost(i, accesses, extents[i]), -i))
     reduces = axes[lane_axis].reduced
     work = sweep_work if reduces else sum(node.op.cost for node in group.nodes)
-    registers = REGISTERS if work <= MOST_WORK else 1
-    rows = _rows_together(axes, accesses, extents, registers) if reduces else 1
+    registers = REGISTERS if work <= MOST_WORK or calls else 1
+    abreast = reduces and not calls
+    rows = _rows_together(axes, accesses, extents, registers) if abreast else 1
     widest = max([32, *(node.dtype.bits for node in group.nodes if node.dtype.is_float)])
     one = target.vector_bits // widest
     lanes = _lanes(one, registers // rows, extents[lane_axis])
-    return LoopSchedule(lane_axis, lanes, merged, rows)
+    return LoopSchedule(lane_axis, lanes, merged, rows, calls)
+
+
+def with_frame(schedule: LoopSchedule, lane_bytes: int, target: Target) -> LoopSchedule:
+    """The schedule with fewer lanes, but a register full, where the vectors that are kept on the
+    stack, of so many bytes a lane, would take too much."""
+    lanes = schedule.lanes
+    while lane_bytes * lanes > STACK_BYTES and lanes > target.lanes(4):
+        lanes //= 2
+    return replace(schedule, lanes=lanes)
 
 
 def _rows_together(

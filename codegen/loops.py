@@ -17,6 +17,7 @@ from graphc.codegen.coordinates import Buffer
 from graphc.codegen.emit import Function
 from graphc.codegen.evaluate import Evaluator
 from graphc.codegen.folds import Fold, Folds
+from graphc.codegen.frames import FrameEvaluator
 from graphc.codegen.loop_nest import LoopNest, Sweep
 from graphc.codegen.sharing import Share
 from graphc.codegen.values import Value, first_lanes, index
@@ -93,7 +94,12 @@ class _Row:
             address = function.offset(scratch, int8, place)
             self.stored[node] = Buffer(address, nest.row_strides(), written=True)
         read = {node: buffer for node, buffer in buffers.items() if node not in written}
-        self.evaluator = Evaluator(function, read, lane_axis, nest.schedule.lanes)
+        lanes = nest.schedule.lanes
+        self.evaluator = (
+            FrameEvaluator(function, read, lane_axis, lanes, nest.segments)
+            if nest.segments
+            else Evaluator(function, read, lane_axis, lanes)
+        )
 
 
 class LoopWriter:
@@ -203,7 +209,8 @@ class LoopWriter:
             values = self._rounds(number, first, length, lanes, partial(body, None), values, folds)
         rest = extent - start - length
         if rest:
-            while lanes > LEAST_REST and lanes // 2 >= rest:
+            # Functions are written for whole vectors.
+            while not self.nest.schedule.calls and lanes > LEAST_REST and lanes // 2 >= rest:
                 lanes //= 2
             here = function.add_index(first, index(length))
             with self._standing_at(number, here), self._vectors_of(lanes):

@@ -51,6 +51,7 @@ class Writer:
         # not be moved out of, because it might not run there.
         self._ahead: list[Lines] = []
         self._fixed = 0
+        self._stays = False
         self._slots = self._reserve()
 
     @property
@@ -89,11 +90,18 @@ class Writer:
     def pure(self, right: str, dtype: DType, lanes: int, *operands: Value) -> Value:
         """Write `%vN = right`, which has no effect, where all of its operands first are."""
         depth = max([self._fixed, *(operand.depth for operand in operands)])
-        if depth >= self.depth:
+        if depth >= self.depth or self._stays:
             return self.emit(right, dtype, lanes)
         result = self._named(dtype, lanes, depth)
         self._ahead[depth].append(f"  {result.ref} = {right}")
         return result
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Code that is not moved ahead of loops: what is used at one place takes no register."""
+        before, self._stays = self._stays, True
+        yield
+        self._stays = before
 
     def slot(self, right: str, dtype: DType) -> Value:
         """Write `%vN = right` at the head of the function, where stack memory is taken once."""

@@ -31,7 +31,7 @@ from dataclasses import replace
 from graphc.ir.graph import Attrs, Graph, Node, Update, rewrite, with_operands
 from graphc.ir.op import Family
 from graphc.ir.ops import OPS, layout
-from graphc.ir.passes.grouping import Grouping, Kernel
+from graphc.ir.passes.grouping import MAX_NODES, Grouping, Kernel
 from graphc.ir.passes.inline import (
     MAX_COST,
     Inlining,
@@ -127,6 +127,7 @@ def _prologues(graph: Graph, grouping: Grouping) -> list[Kernel]:
         and kernel.domain.reduced is None
         and kernel not in pinned
         and len(nodes) == 1
+        and len(kernel.nodes) <= MAX_NODES
         and all(
             node.op.family is Family.CONTRACTION and _read_once(node, kernel, grouping.inlining)
             for node in nodes

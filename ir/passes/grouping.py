@@ -16,7 +16,10 @@ from graphc.ir.op import AccessMap, Family
 from graphc.ir.passes.inline import Inlining, Read, is_stored_source, reads_of
 
 MAX_NODES = 64
-"""Most nodes computed by one kernel; bounds its compile time and its register pressure."""
+"""Most nodes computed by one kernel whose values are in registers or swept again."""
+
+MAX_CHAIN = 4096
+"""Most nodes computed by one kernel that sweeps once; bounds its stack memory and compile time."""
 
 MAX_SEARCH = 64
 """Most kernels looked at before a node is held to depend on a kernel it might join; keeps fusion
@@ -39,6 +42,8 @@ class Kernel:
     """Whether it is one op that nothing is fused with."""
     nodes: dict[Node, AccessMap] = field(default_factory=dict)
     """Each node with where it is in the domain."""
+    after: set[Node] = field(default_factory=set)
+    """The nodes that wait for a reduction of this kernel, so that it may sweep again for them."""
     sources: set[Kernel] = field(default_factory=set)
     """Other kernels whose results this one reads."""
     users: set[Kernel] = field(default_factory=set)
@@ -86,6 +91,8 @@ class Grouping:
         place = kernel.domain.coordinates(node.shape)
         assert place is not None or kernel.alone
         kernel.nodes[node] = place or ()
+        if _waits(node, kernel):
+            kernel.after.add(node)
         self.home[node] = kernel
         for source in read - {kernel}:
             source.users.add(kernel)
@@ -112,8 +119,9 @@ class Grouping:
 
     def _misfit(self, node: Node, kernel: Kernel) -> str:
         """Why a node cannot be computed in a kernel, called `{}`; "" if it can."""
-        if len(kernel.nodes) >= MAX_NODES:
-            return f"{{}} has {MAX_NODES} nodes"
+        short = kernel.contraction is not None or kernel.after or _waits(node, kernel)
+        if len(kernel.nodes) >= (MAX_NODES if short else MAX_CHAIN):
+            return f"{{}} has {len(kernel.nodes)} nodes"
         if kernel.alone:
             return "reads the results of {}, which runs alone"
         domain = kernel.domain
@@ -137,6 +145,15 @@ class Grouping:
             if at is None or not same_place(at, kernel.nodes[read], read.shape):
                 return "reads other elements of {} than the one it is at"
         return ""
+
+
+def _waits(node: Node, kernel: Kernel) -> bool:
+    """Whether a node reads a reduction of a kernel, or what waits for one."""
+    return any(
+        operand in kernel.after
+        or (operand.op.family is Family.REDUCTION and operand in kernel.nodes)
+        for operand in node.operands
+    )
 
 
 def leads_to(kernel: Kernel, others: set[Kernel], *, but_not_directly: bool = False) -> bool:

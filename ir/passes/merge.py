@@ -12,8 +12,11 @@ from collections.abc import Collection, Iterable
 from graphc.ir.access import compose
 from graphc.ir.domain import Domain, same_place
 from graphc.ir.graph import Node, Update
-from graphc.ir.op import AccessMap
-from graphc.ir.passes.grouping import MAX_NODES, Grouping, Kernel, leads_to
+from graphc.ir.op import AccessMap, Family
+from graphc.ir.passes.grouping import MAX_CHAIN, MAX_NODES, Grouping, Kernel, leads_to
+
+MOST_ABSORBING = 8
+"""A kernel of many nodes takes in another only if it has at most so many times as many."""
 
 MAX_COST = 2
 """Most arithmetic an element in a kernel that goes along with another which it does not need."""
@@ -75,7 +78,7 @@ def _is_slight(kernel: Kernel) -> bool:
 
 def _merge(grouping: Grouping, first: Kernel, second: Kernel) -> bool:
     """Put what `first` computes into `second`, if both fit one domain; say whether."""
-    if first.alone or second.alone or len(first.nodes) + len(second.nodes) > MAX_NODES:
+    if first.alone or second.alone or not _has_room(first, second):
         return False
     domain = _common_domain(first, second)
     if domain is None or leads_to(first, {second}, but_not_directly=True):
@@ -88,8 +91,23 @@ def _merge(grouping: Grouping, first: Kernel, second: Kernel) -> bool:
         places[node] = place
     if not all(_reads_in_place(grouping, node, first, places) for node in second.nodes):
         return False
+    after = _after(places)
+    if after and len(places) > MAX_NODES:
+        return False
+    second.after = after
     _absorb(grouping, first, second, domain, places)
     return True
+
+
+def _has_room(first: Kernel, second: Kernel) -> bool:
+    """Whether a kernel can have the nodes of both. To merge costs time for each of them, so little
+    is not put into much."""
+    count = len(first.nodes) + len(second.nodes)
+    if count <= MAX_NODES:
+        return True
+    if first.contraction is not None or second.contraction is not None:
+        return False
+    return count <= MAX_CHAIN and len(second.nodes) <= MOST_ABSORBING * len(first.nodes)
 
 
 def _common_domain(first: Kernel, second: Kernel) -> Domain | None:
@@ -144,3 +162,15 @@ def _absorb(
     second.sources = (second.sources | first.sources) - {first}
     second.users |= first.users - {second}
     first.nodes = {}
+
+
+def _after(nodes: Iterable[Node]) -> set[Node]:
+    """Of a kernel's nodes those that wait for one of its reductions."""
+    after: set[Node] = set()
+    reductions: set[Node] = set()
+    for node in nodes:
+        if any(operand in after or operand in reductions for operand in node.operands):
+            after.add(node)
+        if node.op.family is Family.REDUCTION:
+            reductions.add(node)
+    return after
