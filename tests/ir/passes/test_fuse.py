@@ -11,7 +11,7 @@ from graphc.ir.build import Expression, ops, scalar
 from graphc.ir.graph import Graph, Node, Update
 from graphc.ir.passes.differentiate import adjoints
 from graphc.ir.passes.fuse import fuse
-from graphc.ir.passes.grouping import MAX_NODES
+from graphc.ir.passes.grouping import MAX_CHAIN, MAX_NODES
 from graphc.ir.passes.lifetimes import stored_nodes
 from graphc.ir.passes.plan_memory import plan_memory
 from graphc.ir.types import DType, TensorType, float32, int32
@@ -108,11 +108,25 @@ def test_cheap_masks_are_recomputed_and_not_stored() -> None:
 def test_a_kernel_holds_a_bounded_number_of_nodes() -> None:
     x = tensor("x", 4)
     y = Expression(x)
-    for _ in range(5 * MAX_NODES):
+    for _ in range(2 * MAX_CHAIN):
         y = y.tanh()
     graph = fused(y.node, inputs=(x,))
-    assert len(graph.kernels) == 5
-    assert all(len(kernel.nodes) <= MAX_NODES for kernel in graph.kernels)
+    assert [len(kernel.nodes) for kernel in graph.kernels] == [MAX_CHAIN, MAX_CHAIN]
+
+
+def test_a_kernel_that_sweeps_again_or_has_a_product_is_short() -> None:
+    x, w = tensor("x", 8, 8), tensor("w", 8, 8)
+    rows = x
+    for _ in range(MAX_NODES):
+        rows = ops.tanh(ops.sub(rows, ops.max(rows, axes=(1,), keepdims=True)))
+    y = Expression(ops.matmul(x, w))
+    for _ in range(2 * MAX_NODES):
+        y = y.tanh()
+    graph = fused(rows, ops.matmul(y.node, w), inputs=(x, w))
+    sizes = {kernel.shape: len(kernel.nodes) for kernel in graph.kernels}
+    assert sizes["row"] <= MAX_NODES
+    assert sizes["contract"] <= MAX_NODES
+    assert len(graph.kernels) >= 2 + 3
 
 
 def _positions(b: Node) -> Node:
