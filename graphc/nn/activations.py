@@ -13,6 +13,7 @@ from graphc.functions.arithmetic import clip, where
 from graphc.functions.elementwise import apply
 from graphc.functions.reductions import as_floats
 from graphc.functions.refusal import refused
+from graphc.functions.regions import Rules, set_apart
 from graphc.functions.softmax import log_softmax, softmax
 from graphc.functions.special import softplus
 from graphc.ir.build import ops
@@ -73,7 +74,15 @@ def gelu(x: TensorLike, approximate: bool = False) -> Tensor:
         near = clip(x, -10, 10)
         inner = math.sqrt(2 / math.pi) * near * (1 + 0.044715 * near * near)
         return 0.5 * x * (1 + apply(ops.tanh, inner))
-    return 0.5 * x * (1 + apply(ops.erf, x * math.sqrt(0.5)))
+    return set_apart(_normal_gelu, (x,), lambda rules: rules)  # type: ignore[no-any-return]
+
+
+def _normal_gelu(x: Tensor) -> Rules:
+    """With its slope as one number an element, for the adjoint to keep: the cumulative density
+    and x times the density."""
+    cumulative = 0.5 * (1 + apply(ops.erf, x * math.sqrt(0.5)))
+    slope = cumulative + x * (apply(ops.exp, -0.5 * x * x) * (1 / math.sqrt(2 * math.pi)))
+    return Rules(x * cumulative, lambda g: g * slope, lambda t: t * slope)
 
 
 @at_user_line

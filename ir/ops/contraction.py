@@ -66,12 +66,25 @@ def _vjp(node: Node, g: Node, i: int) -> Node | None:
     x, y = node.operands
     if not node.dtype.is_float:
         return None
-    if i == 0:
-        return sum_to(ops.matmul(g, _transposed(y)), x.shape)
-    if len(y.shape) == 2 and len(x.shape) > 2:
+    if i == 1 and len(y.shape) == 2 and len(x.shape) > 2:
         # One product over all rows of the batch, instead of a batch of products and its sum.
         x, g = _stacked(x), _stacked(g)
-    return sum_to(ops.matmul(_transposed(x), g), y.shape)
+    left, right = (g, _transposed(y)) if i == 0 else (_transposed(x), g)
+    operand = node.operands[i]
+    if _swaps_last(operand):
+        # What is wanted in the end is the transpose of this, so its transpose is computed.
+        product = _transposed(ops.matmul(_transposed(right), _transposed(left)))
+    else:
+        product = ops.matmul(left, right)
+    return sum_to(product, operand.shape)
+
+
+def _swaps_last(node: Node) -> bool:
+    """Whether a matrix is stored as its transpose."""
+    if node.op is not ops.transpose:
+        return False
+    rank = len(node.shape)
+    return node.attrs.perm[-2:] == (rank - 1, rank - 2)  # type: ignore[attr-defined]
 
 
 def _stacked(node: Node) -> Node:

@@ -187,3 +187,10 @@ def test_few_scores_are_three_ops() -> None:
     assert "scan" not in str(gc.build_graph(inputs, attend(q, k, v)))
     one_query = gc.input("query", (8, 4, 1, 64))
     assert "scan" not in str(gc.build_graph([one_query, k, v], attend(one_query, k, v)))
+
+
+def test_the_adjoint_of_keys_is_a_product_as_they_lie() -> None:
+    q, k, v = inputs = [gc.input(name, (4, 8, 6)) for name in "qkv"]
+    d_k = gc.grad((gc.nn.scaled_dot_product_attention(q, k, v) ** 2).sum(), k)
+    fused = gc.compile(inputs, d_k).ir("fused")
+    assert fused.rstrip("}\n ").endswith("# matrix product")

@@ -427,3 +427,14 @@ def test_other_contractions_refuse() -> None:
         gc.linalg.multi_dot([x])
     with pytest.raises(gc.errors.ShapeError, match="outer takes vectors"):
         gc.linalg.outer(x, y[0])
+
+
+@pytest.mark.parametrize(
+    ("left", "right"), [((3, 4), (5, 4)), ((2, 3, 4), (5, 4)), ((3, 4), (2, 5, 4))], ids=str
+)
+def test_derivatives_of_products_of_transposes(
+    left: tuple[int, ...], right: tuple[int, ...]
+) -> None:
+    x, y = (np.random.default_rng(0).normal(size=shape) for shape in (left, right))
+    gc.check_grad(lambda x, y: x @ y.mT, (x, y), order=2)
+    gc.check_grad(lambda x, y: x.mT @ y, (x.mT.copy(), y.mT.copy()), order=2)

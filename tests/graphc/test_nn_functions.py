@@ -38,6 +38,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[gc.Tensor], gc.Tensor], Callable[[Array],
     "celu 2": (lambda x: gc.nn.celu(x, 2), lambda x: 2 * exponential(x / 2, 1)),
     "selu": (gc.nn.selu, lambda x: 1.0507009873554805 * exponential(x, 1.6732632423543772)),
     "soft_sign": (gc.nn.soft_sign, lambda x: x / (1 + np.abs(x))),
+    "gelu": (gc.nn.gelu, lambda x: x * scipy.special.ndtr(x)),
     "gelu_tanh": (
         lambda x: gc.nn.gelu(x, approximate=True),
         lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
@@ -282,6 +283,17 @@ class TestLosses:
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
         with pytest.raises(ShapeError, match="one shape"):
             gc.nn.triplet(self.P, self.T, self.T[0])
+
+
+def test_gelu_keeps_one_number_an_element_for_its_adjoint() -> None:
+    x, w, v = inputs = [gc.input("x", (9, 8)), gc.input("w", (8, 16)), gc.input("v", (16, 4))]
+    y = gc.nn.gelu(x @ w) @ v
+    kernels = (
+        gc.compile(inputs, [y, *gc.grad((y * y).sum(), [w, v])]).ir("kernels").split("kernel ")
+    )
+    (writes,) = (line for line in kernels[1].splitlines() if "writes" in line)
+    assert "erf" in kernels[1]
+    assert writes.count("f32[9,16]") == 2
 
 
 class TestAttention:
