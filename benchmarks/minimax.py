@@ -182,13 +182,13 @@ def odd(function: RealFunction, cubic: Real, bits: int, count: int, limit: float
     )
 
 
-def log_single(count: int) -> Fit:
+def log_single(count: int, low: float = -0.292894, high: float = 0.414214) -> Fit:
     """log(1 + f) = f - f**2 / 2 + f**3 * p(f)."""
     return Fit(
         target=lambda f: (mp.log1p(f) - f + f**2 / 2) / f**3 if f else mp.mpf(1) / 3,
         weight=lambda f: abs(f**3 / mp.log1p(f)) if f else mp.mpf(0),
-        low=-0.292894,
-        high=0.414214,
+        low=low,
+        high=high,
         count=count,
         bits=24,
     )
@@ -272,6 +272,7 @@ def all_fits() -> dict[str, Fit]:
         "log by lookup f32": log_by_lookup(24, 3, -0.0157, 0.0313),
         "log by lookup f64": log_by_lookup(53, 9, -0.0313, 0.0626),
         "log f64": artanh(53, 7, 1, mp.mpf(2)),
+        "pow by lookup f32": log_single(3, -0.0163, 0.0313),
         "pow f32": artanh(24, 4, 1, two_over_ln2),
         "pow f64": artanh(53, 8, 2, two_over_ln2),
         "sin f32": sine(24, 4, 1.6),

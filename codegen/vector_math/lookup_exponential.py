@@ -52,23 +52,24 @@ _CONSTANTS = {
 
 def exponential(x: Number) -> Number:
     """e**x for an x of at most some thousands."""
-    shifted, k, r = _reduced(x)
-    square = r * r
-    fraction = square.times_plus(polynomial(r, _CONSTANTS[x.dtype].tail, square), r)
-    return _raised(fraction, shifted, k)
+    return exponential_of_sum(x, None)
 
 
-def _reduced(x: Number) -> tuple[Number, Number, Number]:
-    """k / 16, as a number that ends in the bits of k and as a float, and r."""
-    high, low = _CONSTANTS[x.dtype].ln2
+def exponential_of_sum(x: Number, rest: Number | None) -> Number:
+    """e**(x + rest) for a small rest and an x of at most some thousands.
+
+    In x = (k / 16) ln 2 + r, k / 16 is at hand as a float, and as a number that ends in the bits
+    of k.
+    """
+    constants = _CONSTANTS[x.dtype]
+    high, low = constants.ln2
     rounder = x.format.rounder / PIECES
     shifted = x.times_plus(log2(e), rounder)
     k = shifted - rounder
     r = k.times_plus(-low, k.times_plus(-high, x))
-    return shifted, k, r
-
-
-def _raised(fraction: Number, shifted: Number, k: Number) -> Number:
-    """2**k * (1 + fraction) for the k and `shifted` that `_reduced` gives."""
-    power = avx512.lookup(shifted.bits, _POWERS, fraction.dtype)
+    if rest is not None:
+        r = r + rest
+    square = r * r
+    fraction = square.times_plus(polynomial(r, constants.tail, square), r)
+    power = avx512.lookup(shifted.bits, _POWERS, x.dtype)
     return avx512.scaled(fraction.times_plus(power, power), k)

@@ -39,7 +39,7 @@ _TAIL = {
 _CHOOSING_BITS = {float32: 5, float64: 4}
 """Those of the mantissa that choose a reciprocal."""
 
-_LN2 = {
+LN2 = {
     float32: (0.693145751953125, 1.428606765330187e-06),
     float64: (0.6931471803691238, 1.9082149292705877e-10),
 }
@@ -106,8 +106,8 @@ _RECIPROCALS = {
 
 def logarithm(x: Number) -> Number:
     """The natural logarithm: -inf at 0, NaN below."""
-    exponent, of_piece, f = _split(x, None)
-    whole, rest = _LN2[x.dtype]
+    exponent, of_piece, f = _by_pieces(x, None)
+    whole, rest = LN2[x.dtype]
     square = f * f
     fraction = square.times_plus(polynomial(f, _TAIL[x.dtype], square), f)
     return exponent.times_plus(whole, of_piece) + exponent.times_plus(rest, fraction)
@@ -117,7 +117,7 @@ def logarithm_to_base(
     x: Number, base: Base, scale: tuple[float, float], doubling: tuple[float, float]
 ) -> Number:
     """log(x) * scale, a pair; `doubling` is that of 2, whose first part is exact in a multiple."""
-    exponent, of_piece, f = _split(x, base)
+    exponent, of_piece, f = _by_pieces(x, base)
     # The series times the second part of the scale is too small to matter.
     tail = [coefficient * scale[0] for coefficient in _TAIL[x.dtype]]
     series = f.times_plus(polynomial(f, tail, f * f), scale[1])
@@ -127,21 +127,31 @@ def logarithm_to_base(
     return exponent.times_plus(doubling[0], of_piece) + fraction
 
 
-def _split(x: Number, base: Base) -> tuple[Number, Number, Number]:
+def _by_pieces(x: Number, base: Base) -> tuple[Number, Number, Number]:
     """The exponent e as a float, the logarithm of the inverse of the reciprocal, and f."""
-    mantissa, exponent = avx512.mantissa(x), avx512.exponent(x)
-    # The exponent is that of a mantissa of at least 1.
-    exponent = (mantissa < 1.0).choose(exponent + 1.0, exponent)
-    place = mantissa.bits >> (x.format.mantissa - _CHOOSING_BITS[x.dtype])
-    reciprocal = avx512.lookup(place, _RECIPROCALS[base][x.dtype], x.dtype)
-    of_piece = avx512.lookup(place, _logarithms(base, x.dtype), x.dtype)
+    exponent, place, mantissa = split(x)
+    reciprocal = avx512.lookup(place, reciprocals(base, x.dtype), x.dtype)
+    of_piece = avx512.lookup(place, logarithms(base, x.dtype), x.dtype)
     return exponent, of_piece, mantissa.times_plus(reciprocal, -1.0)
 
 
+def split(x: Number) -> tuple[Number, Number, Number]:
+    """The exponent as a float, what chooses the reciprocal, and the mantissa in [3/4, 3/2)."""
+    mantissa, exponent = avx512.mantissa(x), avx512.exponent(x)
+    # The exponent is that of a mantissa of at least 1.
+    exponent = (mantissa < 1.0).choose(exponent + 1.0, exponent)
+    return exponent, mantissa.bits >> (x.format.mantissa - _CHOOSING_BITS[x.dtype]), mantissa
+
+
+def reciprocals(base: Base, dtype: DType) -> tuple[float, ...]:
+    """Those whose logarithms to a base are nearly short numbers."""
+    return _RECIPROCALS[base][dtype]
+
+
 @cache
-def _logarithms(base: Base, dtype: DType) -> tuple[float, ...]:
+def logarithms(base: Base, dtype: DType) -> tuple[float, ...]:
     """Those of the inverses of the reciprocals."""
     unit = 2.0 ** -_FRACTION_BITS[dtype]
     scale = 1.0 if base is None else log(base)
-    exact = (float(dtype.numpy.type(x)) for x in _RECIPROCALS[base][dtype])
+    exact = (float(dtype.numpy.type(x)) for x in reciprocals(base, dtype))
     return tuple(round(-log(x) / scale / unit) * unit for x in exact)

@@ -16,9 +16,11 @@ from math import inf, log, nan
 from typing import TYPE_CHECKING
 
 from graphc.codegen.values import Value
+from graphc.codegen.vector_math import avx512
 from graphc.codegen.vector_math.double_number import DoubleNumber, sum_ordered
 from graphc.codegen.vector_math.exponential import expm1_reduced, one_plus_scaled
 from graphc.codegen.vector_math.logarithm import split_any
+from graphc.codegen.vector_math.lookup_power import power
 from graphc.codegen.vector_math.number import Number, polynomial, rounded
 from graphc.ir.types import float32, float64
 
@@ -115,6 +117,8 @@ def pow(b: VectorScalars, base: Value, exponent: Value) -> Value:
     NaN for a negative x and a y that is not an integer, 1 if x = 1 or y = 0 whatever the other is.
     """
     x, y = Number(b, base), Number(b, exponent)
+    if x.dtype is float32 and avx512.available(x):
+        return power(x, y).value
     fmt = x.format
     magnitude = abs(x)
     # A huge y saturates any power; as a finite, even number it also gives (-1)**inf = 1.
@@ -127,11 +131,11 @@ def pow(b: VectorScalars, base: Value, exponent: Value) -> Value:
     high = ordinary.choose(logarithm.high, unusual.as_float(x.dtype))
     product = bounded * high
     error = bounded.times_plus(high, -product)
-    power = _exp2(DoubleNumber(product, bounded.times_plus(logarithm.low, error)))
+    of_magnitude = _exp2(DoubleNumber(product, bounded.times_plus(logarithm.low, error)))
 
     remainder = rounded(bounded * 0.5).times_plus(-2.0, bounded)
     odd = abs(remainder).equals(1.0)
-    signed = (power.bits ^ odd.choose(x.bits & fmt.sign_bit, 0)).as_float(x.dtype)
+    signed = (of_magnitude.bits ^ odd.choose(x.bits & fmt.sign_bit, 0)).as_float(x.dtype)
     invalid = ordinary & (x.bits < 0) & remainder.differs(0.0) & abs(remainder).differs(1.0)
     result = invalid.choose(x.of(nan), signed)
     return (x.equals(1.0) | y.equals(0.0)).choose(x.of(1.0), result).value
