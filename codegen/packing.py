@@ -8,7 +8,9 @@ copy may spill fewer than a vector's elements behind its end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from graphc.codegen.coordinates import Axis, Buffer, indices_of
@@ -71,11 +73,12 @@ def pack_by_depth(place: Place, copy: Copy) -> None:
 
 @dataclass(frozen=True)
 class Runs:
-    """The depth as runs, along which all steps are alike for what is copied. `outer` counts them,
-    None if the whole depth is one. Of `whole` runs none is ever copied in part."""
+    """The depth as runs, along which all steps are alike for what is copied. `outer` axes count
+    them, none if the whole depth is one. Of `whole` runs none is ever copied in part, and of
+    several outer axes all but the first are always walked from end to end."""
 
     inner: Axis
-    outer: Axis | None = None
+    outer: tuple[Axis, ...] = ()
     whole: bool = True
 
     @staticmethod
@@ -88,8 +91,10 @@ class Runs:
             inner = Axis.group("run", leaves[cut:], depth.reduced)
             if is_even(operand, buffers, inner):
                 break
+        if block >= depth.extent or block % (depth.extent // leaves[0].extent) == 0:
+            return Runs(inner, leaves[:cut])
         outer = Axis.group("runs", leaves[:cut], depth.reduced)
-        return Runs(inner, outer, block >= depth.extent or block % inner.extent == 0)
+        return Runs(inner, (outer,), block % inner.extent == 0)
 
 
 def runs_of(
@@ -106,37 +111,52 @@ def pack_by_row(place: Place, copy: Copy, runs: Runs) -> None:
     with function.loop(copy.across.start, copy.across.stop, 1, hint="copy") as loop:
         row = copy.tile(function, loop.counter)
         here = place.moved(copy.across.axis, loop.counter)
-        if runs.outer is None:
-            copy.terms.for_each(function, copy.lanes, _copied_to(here, copy, runs, row))
+        if runs.outer:
+            _pack_runs(here, copy, runs, row)
         else:
-            _pack_runs(here, copy, runs, runs.outer, row)
+            copy.terms.for_each(function, copy.lanes, _copied_to(here, copy, runs, row))
 
 
-def _pack_runs(place: Place, copy: Copy, runs: Runs, outer: Axis, row: Value) -> None:
+def _pack_runs(place: Place, copy: Copy, runs: Runs, row: Value) -> None:
     """Copy a row run by run, in order: what a vector spills is written again by the next."""
     function, extent, terms = place.function, runs.inner.extent, copy.terms
-    length = index(extent)
-    first = function.divide_index(terms.start, extent)
-    last = function.divide_index(function.add_index(terms.stop, index(extent - 1)), extent)
-    with function.loop(first, last, 1, hint="run") as loop:
-        begin = function.scale_index(loop.counter, extent)
-        here = place.moved(outer, loop.counter)
-        target = function.offset(
-            row, copy.operand.node.dtype, function.binary("sub", begin, terms.start, "nsw")
-        )
-        write = _copied_to(here, copy, runs, target)
+    first_axis, *others = runs.outer
+    inside = extent * math.prod(axis.extent for axis in others)
+    first = function.divide_index(terms.start, inside)
+    last = function.divide_index(function.add_index(terms.stop, index(inside - 1)), inside)
+    with ExitStack() as loops:
+        loop = loops.enter_context(function.loop(first, last, 1, hint=first_axis.name))
+        place = place.moved(first_axis, loop.counter)
+        begin = function.scale_index(loop.counter, inside)
+        for axis in others:
+            inside //= axis.extent
+            loop = function.loop(index(0), index(axis.extent), 1, hint=axis.name)
+            counter = loops.enter_context(loop).counter
+            place = place.moved(axis, counter)
+            begin = function.add_index(begin, function.scale_index(counter, inside))
+        skipped = function.binary("sub", begin, terms.start, "nsw")
+        target = function.offset(row, copy.operand.node.dtype, skipped)
+        write = _copied_to(place, copy, runs, target)
         if runs.whole:
             Span.of(runs.inner).for_each(function, copy.lanes, write)
-            return
-        start = function.binary("sub", terms.start, begin, "nsw")
-        stop = function.binary("sub", terms.stop, begin, "nsw")
-        low = function.intrinsic("smax", start, index(0))
-        high = function.intrinsic("smin", stop, length)
-        with function.loop(low, high, copy.lanes, hint="part") as part:
-            left = function.binary("sub", high, part.counter, "nsw")
-            numbers = function.lane_numbers(copy.lanes)
-            mask = function.compare("icmp slt", numbers, function.splat(left, copy.lanes))
-            write(part.counter, mask)
+        else:
+            _pack_part(function, copy, (begin, extent), write)
+
+
+def _pack_part(
+    function: Function, copy: Copy, run: tuple[Value, int], write: Callable[[Value, Value], None]
+) -> None:
+    """Copy what is among the terms of a run that begins at one and has so many."""
+    begin, extent = run
+    start = function.binary("sub", copy.terms.start, begin, "nsw")
+    stop = function.binary("sub", copy.terms.stop, begin, "nsw")
+    low = function.intrinsic("smax", start, index(0))
+    high = function.intrinsic("smin", stop, index(extent))
+    with function.loop(low, high, copy.lanes, hint="part") as part:
+        left = function.binary("sub", high, part.counter, "nsw")
+        numbers = function.lane_numbers(copy.lanes)
+        mask = function.compare("icmp slt", numbers, function.splat(left, copy.lanes))
+        write(part.counter, mask)
 
 
 def _copied_to(
@@ -145,7 +165,7 @@ def _copied_to(
     """What copies the vector at a place of a run that begins at `target`: so many of its elements,
     or those of a mask."""
     function, operand = place.function, copy.operand
-    whole = copy.terms if runs.outer is None else Span.of(runs.inner)
+    whole = Span.of(runs.inner) if runs.outer else copy.terms
 
     def write(first: Value, count: int | Value) -> None:
         mask = lane_mask(count, copy.lanes) if isinstance(count, int) else count

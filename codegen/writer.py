@@ -73,7 +73,8 @@ class Writer:
 
     def fresh_label(self, hint: str) -> str:
         self._count += 1
-        return f"{hint}{self._count}"
+        # A digit at the end of a hint would run together with the number.
+        return f"{hint}{'_' if hint[-1:].isdigit() else ''}{self._count}"
 
     def raw(self, line: str) -> None:
         self._lines.append(f"  {line}")
