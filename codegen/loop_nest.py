@@ -71,6 +71,16 @@ class LoopNest:
         """Where `node` is at the current point."""
         mapping = self.domain.coordinates(node.shape)
         assert mapping is not None
+        return self._at(mapping)
+
+    def places(self, node: Node) -> list[tuple[Node, Indices]]:
+        """What is stored of a node at the current point, and where in it: the node itself, or each
+        of its parts."""
+        if self.domain.coordinates(node.shape) is not None:
+            return [(node, self.index(node))]
+        return [(part, self._at(mapping)) for part, mapping in part_maps(node)]
+
+    def _at(self, mapping: AccessMap) -> Indices:
         point = tuple(Index(((axis, 1),)) if axis.extent > 1 else Index() for axis in self.axes)
         return tuple(
             affine_index(entry, point) if isinstance(entry, Affine) else Index()
@@ -126,6 +136,19 @@ class LoopNest:
     def _row_bytes(self, node: Node) -> int:
         row = math.prod(axis.extent for axis in self.axes if axis.reduced)
         return aligned(row * node.dtype.bytes)
+
+
+def part_maps(node: Node) -> list[tuple[Node, AccessMap]]:
+    """The parts of a node that is stored part by part, each with the map from a point of the domain
+    to the part's element in the node."""
+    found, offset = [], 0
+    axis: int = vars(node.attrs)["axis"]
+    for part in node.operands:
+        shifts = [offset if i == axis else 0 for i in range(len(node.shape))]
+        entries = (Affine.along(i, 1, shift) for i, shift in enumerate(shifts))
+        found.append((part, tuple(entries)))
+        offset += part.shape[axis]
+    return found
 
 
 def build_loop_nest(group: KernelGroup, stored: Sequence[Node], target: Target) -> LoopNest:
@@ -265,6 +288,10 @@ def _accesses(
         if node in written and mapping is not None:
             found[Access(node, _factors(node, mapping, rank), write=True)] = None
             pending.append((node, mapping))
+        elif node in stored:
+            for part, place in part_maps(node):
+                found[Access(node, _factors(node, place, rank), write=True)] = None
+                pending.append((part, domain.coordinates(part.shape) or ()))
     seen: set[tuple[Node, AccessMap]] = set()
     while pending:
         node, mapping = pending.pop()

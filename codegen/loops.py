@@ -313,9 +313,16 @@ class LoopWriter:
         return list(carried)
 
     def _store(self, nodes: Sequence[Node], mask: Value | None) -> None:
-        places = [(row, node, self.nest.index(node)) for row in self.rows for node in nodes]
-        values = [row.evaluator.value(node, at, mask) for row, node, at in places]
-        for (row, node, at), value in zip(places, values, strict=True):
+        stores = [
+            (row, node, part, at)
+            for row in self.rows
+            for node in nodes
+            for part, at in self.nest.places(node)
+        ]
+        values = [
+            row.evaluator.value(part, self.nest.index(part), mask) for row, _, part, _ in stores
+        ]
+        for (row, node, _, at), value in zip(stores, values, strict=True):
             row.evaluator.store(row.stored[node], at, value, mask)
 
     def _folds(self, sweep: Sweep) -> Folds:

@@ -29,6 +29,7 @@ from graphc.ir.passes.capture import capture_constants
 from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.hoist_from_scans import hoist_from_scans
 from graphc.ir.passes.inline_regions import inline_regions
+from graphc.ir.passes.join_parts import join_parts
 from graphc.ir.passes.merge_scans import merge_scans
 from graphc.ir.passes.plan_memory import MemoryPlan
 from graphc.ir.passes.prune_scans import prune_scans
@@ -56,6 +57,7 @@ PIPELINE: tuple[tuple[str, tuple[Pass, ...]], ...] = (
             inside(stabilize),
             inside(widen),
             inside(simplify),
+            inside(join_parts),
             inside(scatter_updates),
         ),
     ),

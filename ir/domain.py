@@ -6,13 +6,18 @@ domain or, once the reduced axes are done, at every point of what is left of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphc.ir.access import identity
 from graphc.ir.graph import Node
 from graphc.ir.op import AccessMap, Affine, Family
+from graphc.ir.ops.indexing import concatenate
 from graphc.ir.types import Shape
+
+SHORTEST_RUN = 8
+"""Fewest neighbours that are worth storing apart from what follows them."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,11 @@ class Domain:
             if node.op.family is Family.REDUCTION:
                 return Domain.reducing(node)
         contractions = [node for node in nodes if node.op.family is Family.CONTRACTION]
-        return Domain((contractions or nodes)[-1].shape)
+        if contractions:
+            return Domain(contractions[-1].shape)
+        made = set(nodes)
+        last = (n for n in reversed(nodes) if not (has_parts(n) and made.issuperset(n.operands)))
+        return Domain(next(last, nodes[-1]).shape)
 
     @staticmethod
     def reducing(node: Node) -> Domain:
@@ -51,6 +60,19 @@ class Domain:
         if shape == tuple(s for a, s in enumerate(self.shape) if a not in self.reduced):
             return tuple(entry for entry in kept if entry.terms)
         return None
+
+
+def has_parts(node: Node) -> bool:
+    """Whether a value consists of equally large computed ones side by side, so that a kernel which
+    makes all of these may store it part by part: it has no one place in the kernel's domain."""
+    if node.op is not concatenate or len(node.operands) < 2:
+        return False
+    shapes = {operand.shape for operand in node.operands}
+    computed = all(operand.op.family is Family.ELEMENTWISE for operand in node.operands)
+    if not computed or len(shapes) > 1 or node.shape in shapes:
+        return False
+    axis: int = vars(node.attrs)["axis"]
+    return math.prod(node.operands[0].shape[axis:]) >= SHORTEST_RUN
 
 
 def kernel_shape(nodes: Sequence[Node]) -> str:

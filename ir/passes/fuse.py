@@ -11,6 +11,7 @@ The fusion rules are few, so that a reader can predict them:
 3. Two kernels that turn out to loop over the same space, one of which reads the other only at the
    element being computed, become one (`merge`). So does a kernel that does little more than copy
    with one that reads the same, or updates it.
+   A concatenation of what one kernel makes is stored by it, part by part.
 4. A matrix product begins a kernel; elementwise nodes of its result's shape are its epilogue.
 5. A kernel of elementwise nodes that only feeds one matrix product dissolves into its prologue,
    unless that would compute what is not cheap several times, as through overlapping windows.
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from graphc.ir.domain import has_parts
 from graphc.ir.graph import Attrs, Graph, Node, Update, rewrite, with_operands
 from graphc.ir.op import Family
 from graphc.ir.ops import OPS, layout
@@ -49,11 +51,32 @@ def fuse(graph: Graph) -> Graph:
     graph = _with_own_outputs(_with_stored_views(graph))
     inlining = choose_inlined(graph)
     grouping = _group(graph, inlining)
+    apart = _apart(graph, grouping)
+    if apart:
+        inlining = replace(inlining, inlined=inlining.inlined | apart)
+        grouping = _group(graph, inlining)
     prologues = _prologues(graph, grouping)
     if prologues:
         dissolved = frozenset(node for kernel in prologues for node in kernel.nodes)
         grouping = _group(graph, replace(inlining, inlined=inlining.inlined | dissolved))
     return order_kernels(graph, grouping)
+
+
+def _apart(graph: Graph, grouping: Grouping) -> frozenset[Node]:
+    """Values with parts that no one kernel makes: each reader reads through them after all, unless
+    one reads them again and again, as a matrix product does, or wants them whole."""
+    found = {
+        node
+        for node, kernel in grouping.home.items()
+        if has_parts(node) and kernel.nodes[node] is not None
+    }
+    if not found:
+        return frozenset()
+    wanted = set(graph.roots)
+    for node in graph.nodes:
+        if node.op.family not in (Family.ELEMENTWISE, Family.REDUCTION):
+            wanted.update(node.operands)
+    return frozenset(found - wanted)
 
 
 def _group(graph: Graph, inlining: Inlining) -> Grouping:
@@ -67,7 +90,7 @@ def _with_own_outputs(graph: Graph) -> Graph:
     taken: set[Node] = set()
 
     def own(node: Node) -> Node:
-        moved = node.op.family in (Family.SOURCE, Family.LAYOUT)
+        moved = node.op.family in (Family.SOURCE, Family.LAYOUT) and not has_parts(node)
         if moved or node in taken:
             node = OPS["copy"](node, name=node.name)
         taken.add(node)

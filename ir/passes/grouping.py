@@ -40,8 +40,8 @@ class Kernel:
     contraction: Node | None = None
     alone: bool = False
     """Whether it is one op that nothing is fused with."""
-    nodes: dict[Node, AccessMap] = field(default_factory=dict)
-    """Each node with where it is in the domain."""
+    nodes: dict[Node, AccessMap | None] = field(default_factory=dict)
+    """Each node with where it is in the domain; None for one that is stored part by part."""
     after: set[Node] = field(default_factory=set)
     """The nodes that wait for a reduction of this kernel, so that it may sweep again for them."""
     sources: set[Kernel] = field(default_factory=set)
@@ -90,7 +90,7 @@ class Grouping:
             kernel.domain = Domain.reducing(node)
         place = kernel.domain.coordinates(node.shape)
         assert place is not None or kernel.alone
-        kernel.nodes[node] = place or ()
+        kernel.nodes[node] = () if kernel.alone else place
         if _waits(node, kernel):
             kernel.after.add(node)
         self.home[node] = kernel

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphc.ir.access import broadcast_map, compose, identity, operand_maps
+from graphc.ir.domain import has_parts
 from graphc.ir.graph import Graph, Node
 from graphc.ir.nested import nested_graphs
 from graphc.ir.op import AccessMap, Affine, Family
@@ -83,7 +84,7 @@ def choose_inlined(graph: Graph) -> Inlining:
             wanted_whole = any(
                 user in views or not _takes(user, node, strided) for user in users[node]
             )
-            if wanted_whole:
+            if wanted_whole or (has_parts(node) and not below):
                 continue
             if node in barely or _is_free(node, cost[node], users[node]):
                 inlined.add(node)

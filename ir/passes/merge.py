@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from graphc.ir.access import compose
-from graphc.ir.domain import Domain, same_place
+from graphc.ir.domain import Domain, has_parts, same_place
 from graphc.ir.graph import Node, Update
 from graphc.ir.op import AccessMap, Family
 from graphc.ir.passes.grouping import MAX_CHAIN, MAX_NODES, Grouping, Kernel, leads_to
@@ -32,8 +32,42 @@ def merge_kernels(grouping: Grouping, updates: Collection[Update]) -> None:
         for user in sorted(kernel.users, key=lambda user: user.order):
             if _merge(grouping, kernel, user):
                 break
+    _store_parts(grouping)
     _merge_companions(grouping, updates)
     grouping.kernels = [kernel for kernel in grouping.kernels if kernel.nodes]
+
+
+def _store_parts(grouping: Grouping) -> None:
+    """Let a kernel that makes all parts of a value store it, part by part."""
+    for node in [node for node in grouping.home if has_parts(node)]:
+        maker, reader = grouping.home.get(node.operands[0]), grouping.home[node]
+        if maker is None or not _makes_parts(grouping, maker, node):
+            continue
+        del reader.nodes[node]
+        maker.nodes[node], grouping.home[node] = None, maker
+        for user in (*reader.users, reader) if reader.nodes else reader.users:
+            user.sources.add(maker)
+            maker.users.add(user)
+        if not reader.nodes:
+            _forget(reader, maker)
+
+
+def _makes_parts(grouping: Grouping, kernel: Kernel, node: Node) -> bool:
+    return (
+        all(grouping.home.get(part) is kernel for part in node.operands)
+        and kernel.contraction is None
+        and kernel.domain == Domain(node.operands[0].shape)
+        and len(kernel.nodes) < MAX_NODES
+    )
+
+
+def _forget(kernel: Kernel, heir: Kernel) -> None:
+    """Take out a kernel that has no nodes left."""
+    kernel.merged_into = heir
+    for source in kernel.sources:
+        source.users.discard(kernel)
+    for user in kernel.users:
+        user.sources.discard(kernel)
 
 
 def _merge_companions(grouping: Grouping, updates: Collection[Update]) -> None:
@@ -83,12 +117,12 @@ def _merge(grouping: Grouping, first: Kernel, second: Kernel) -> bool:
     domain = _common_domain(first, second)
     if domain is None or leads_to(first, {second}, but_not_directly=True):
         return False
-    places: dict[Node, AccessMap] = {}
-    for node in (*first.nodes, *second.nodes):
-        place = domain.coordinates(node.shape)
-        if place is None:
-            return False
-        places[node] = place
+    places: dict[Node, AccessMap | None] = {}
+    for kernel in (first, second):
+        for node, held in kernel.nodes.items():
+            places[node] = None if held is None else domain.coordinates(node.shape)
+            if places[node] is None and not _stays_in_parts(held, domain, first, second):
+                return False
     if not all(_reads_in_place(grouping, node, first, places) for node in second.nodes):
         return False
     after = _after(places)
@@ -123,17 +157,24 @@ def _common_domain(first: Kernel, second: Kernel) -> Domain | None:
     return one if other.reduced is None else None
 
 
+def _stays_in_parts(place: AccessMap | None, domain: Domain, first: Kernel, second: Kernel) -> bool:
+    """Whether a value that is stored part by part can be in the merged kernel, too."""
+    both_map = first.contraction is None and second.contraction is None and not domain.reduced
+    return place is None and first.domain == second.domain and both_map
+
+
 def _reads_in_place(
-    grouping: Grouping, node: Node, source: Kernel, places: dict[Node, AccessMap]
+    grouping: Grouping, node: Node, source: Kernel, places: dict[Node, AccessMap | None]
 ) -> bool:
     """Whether a node reads what `source` makes only at the point being computed."""
     for read, mapping in grouping.reads[node]:
         if grouping.home.get(grouping.inlining.base(read)) is not source:
             continue
-        if read in grouping.inlining.views or mapping is None:
+        at = places[node]
+        if read in grouping.inlining.views or mapping is None or at is None:
             return False
         # A reduction's reads are mapped from the domain itself.
-        place = mapping if node.op.monoid is not None else compose(mapping, places[node])
+        place = mapping if node.op.monoid is not None else compose(mapping, at)
         if not same_place(place, places[read], read.shape):
             return False
     return True
@@ -144,7 +185,7 @@ def _absorb(
     first: Kernel,
     second: Kernel,
     domain: Domain,
-    places: dict[Node, AccessMap],
+    places: dict[Node, AccessMap | None],
 ) -> None:
     second.nodes = places
     second.domain = domain

@@ -150,13 +150,20 @@ def _reads_where_it_writes(grouping: Grouping, kernel: Kernel, update: Update) -
     """Whether a kernel reads the parameter only at the element that it writes there, and does
     not read it again after."""
     place = kernel.nodes[update.value]
+    if place is None:
+        return False
     if kernel.domain.reduced is not None and update.value.shape == kernel.domain.shape:
         return False
     for node, at in kernel.nodes.items():
         for read, mapping in grouping.reads[node]:
             if grouping.inlining.base(read) is not update.param or _overwrites(node, update):
                 continue
-            if read is not update.param or mapping is None or node.op.family is Family.REDUCTION:
+            if (
+                read is not update.param
+                or mapping is None
+                or at is None
+                or node.op.family is Family.REDUCTION
+            ):
                 return False
             if not same_place(compose(mapping, at), place, read.shape):
                 return False

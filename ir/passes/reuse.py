@@ -63,6 +63,8 @@ class _Kernel:
         if self._domain.reduced is not None and node.shape == self._domain.shape:
             return False  # a later sweep may read it again
         place = self._domain.coordinates(node.shape)
+        if place is None:
+            return False  # it is stored part by part
         return all(same_place(read, place, dead.shape) for read in self._reads.get(dead, ()))
 
 
