@@ -138,11 +138,11 @@ def text(results: Sequence[Result]) -> str:
     for result in results:
         name, own, *cells = entries(result)
         peers = _others(result.figures(case_of(result)))
-        lines += [f"{rows.load(result.row).title}: {name}", f"    {'graphc':14} {own}"]
-        lines += [f"    {peer:14} {duration(time)}" for peer, time in peers]
+        lines += [f"{rows.load(result.row).title}: {name}", f"    {'graphc':18} {own}"]
+        lines += [f"    {peer:18} {duration(time)}" for peer, time in peers]
         for label, cell in zip(HEADER[3:6], cells[1:4], strict=True):
-            lines += [f"    {label:14} {cell}"] * bool(cell)
-        lines += [f"    {'target':14} {shown}: {_WORDS[met]}" for shown, met in judgements(result)]
+            lines += [f"    {label:18} {cell}"] * bool(cell)
+        lines += [f"    {'target':18} {shown}: {_WORDS[met]}" for shown, met in judgements(result)]
     lines += [f"did not run: {each}" for each in failures(results)]
     return "\n".join(lines) + "\n"
 
