@@ -21,6 +21,8 @@ _NEIGHBOURS_COST = 4.0
 _APART_COST = 24.0
 _GATHER_COST = 2.0  # an element
 
+_LARGEST_KEPT = 4 << 20  # bytes of a left operand that are copied for a whole batch
+
 
 def copy_cost(operand: Operand, buffers: Mapping[Node, Buffer], along: Axis, lanes: int) -> float:
     """Cycles an element to copy by vectors along an axis: shorter ones at the ends of runs."""
@@ -88,6 +90,19 @@ def block_of_parts(contraction: Contraction, by_part: bool, depth_block: int, st
         if unit <= 2 * depth_block:
             return min(max(depth_block // unit, 1) * unit, depth.extent)
     return depth_block
+
+
+def rows_at_a_time(
+    contraction: Contraction, left: str, tile: int, row_bytes: int, target: Target
+) -> int:
+    """As many rows as fit half of the L2 cache, in whole tiles. All of them, unless they are very
+    large, if they are copied: there is one copy for a whole batch then."""
+    block = max(target.l2_bytes // 2 // (row_bytes * tile), 1) * tile
+    whole = -(-contraction.rows.extent // tile) * tile
+    shared = left != "in place" and not varies_along(contraction.left, contraction.batch)
+    if shared and contraction.batch and whole * row_bytes <= _LARGEST_KEPT:
+        return max(block, whole)
+    return block
 
 
 def columns_by_part(contraction: Contraction, depth_block: int, width: int, target: Target) -> int:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from graphc.codegen import copy_costs
 from graphc.codegen.coordinates import Axis, Buffer
-from graphc.codegen.copy_costs import block_of_parts, by_row_costs, columns_by_part, group_costs
 from graphc.codegen.microkernel import LINE_BYTES
 from graphc.codegen.operand import Contraction, Operand, neighbours_along, strided_access
 from graphc.codegen.target import Target
@@ -130,15 +130,14 @@ def _tiled(
     depth_block = _part(contraction, max(row_tiles, panels), lanes, lanes, target)
     in_parts = depth_block < k
     if not in_parts and (row_tiles > 1 or panels > 1):
-        term_bytes = (rows + vectors * lanes) * contraction.dtype.bytes
-        depth_block = _depth_block(k, term_bytes, lanes, target)
+        depth_block = _depth_block(contraction, rows + vectors * lanes, lanes, target)
     left = _left_packing(contraction, buffers, (rows, panels, depth_block), target)
     right = _right_packing(contraction, buffers, (row_tiles, depth_block), target)
     cost = product_cost(m, across, k, rows, vectors) + epilogue * m * across
     cost += _copy_start(left, right) + _RIGHT_COPY_COST[right] * n * k
-    cost += group_costs(contraction, buffers, left, right, lanes)
+    cost += copy_costs.group_costs(contraction, buffers, left, right, lanes)
     cost += _turn_cost(m, across, rows, lanes) if turned else 0
-    depth_block = block_of_parts(contraction, right == "by part", depth_block, lanes)
+    depth_block = copy_costs.block_of_parts(contraction, right == "by part", depth_block, lanes)
     schedule = ContractionSchedule(
         lanes=lanes,
         rows=rows,
@@ -173,12 +172,13 @@ def _along_depth(
     right = _depth_packing(contraction.right, contraction.columns, contraction, buffers, row_tiles)
     copied = (m if left != "in place" else 0) + (n if right != "in place" else 0)
     cost = depth_cost(m, n, steps, rows, columns) + epilogue * m * column_tiles
-    cost += _copy_start(left, right) + by_row_costs(contraction, buffers, left, right, lanes)
+    cost += _copy_start(left, right)
+    cost += copy_costs.by_row_costs(contraction, buffers, left, right, lanes)
     chains = max(ADD_LATENCY // (rows * columns), 1)
     too_large = copied * k * contraction.dtype.bytes > target.l2_bytes // 2
     tiles = 1 if too_large else max(row_tiles, column_tiles)
     depth_block = _part(contraction, tiles, lanes, lanes * chains, target)
-    depth_block = block_of_parts(contraction, False, depth_block, lanes * chains)
+    depth_block = copy_costs.block_of_parts(contraction, False, depth_block, lanes * chains)
     schedule = ContractionSchedule(
         lanes=lanes,
         rows=rows,
@@ -205,10 +205,10 @@ def _blocked(
     term_bytes = max(schedule.depth_block, 1) * contraction.dtype.bytes
     column_block = max(_LARGEST_PANELS // (term_bytes * width), 1) * width
     if schedule.right == "by part":
-        column_block = columns_by_part(contraction, schedule.depth_block, width, target)
+        column_block = copy_costs.columns_by_part(contraction, schedule.depth_block, width, target)
     return replace(
         schedule,
-        row_block=max(target.l2_bytes // 2 // (term_bytes * rows), 1) * rows,
+        row_block=copy_costs.rows_at_a_time(contraction, schedule.left, rows, term_bytes, target),
         column_block=column_block,
         parallel=_shared_axis(contraction, schedule),
     )
@@ -313,8 +313,9 @@ def shared_units(contraction: Contraction, schedule: ContractionSchedule) -> int
     return -(-contraction.columns.extent // schedule.width)
 
 
-def _depth_block(depth: int, bytes_per_term: int, lanes: int, target: Target) -> int:
-    """Terms summed at a time: all, if so much of a tile's two operands stays in the L2 cache."""
+def _depth_block(contraction: Contraction, reads: int, lanes: int, target: Target) -> int:
+    """Terms summed at a time: all, if what a tile `reads` of them stays in the L2 cache."""
+    depth, bytes_per_term = contraction.depth.extent, reads * contraction.dtype.bytes
     if depth * bytes_per_term <= target.l2_bytes // 2:
         return depth
     most = max(target.l2_bytes // 4 // bytes_per_term, lanes)
@@ -332,8 +333,7 @@ def _left_packing(
     rows, panels, terms = tiles
     left, depth = contraction.left, contraction.depth
     along = neighbours_along(left, buffers, (depth, contraction.rows))
-    by_row = along is depth or contraction.rows.parts
-    copied: LeftPacking = "by row" if by_row else "by depth"
+    copied: LeftPacking = "by row" if along is depth or contraction.rows.parts else "by depth"
     access = strided_access(left, buffers)
     if access is None:
         return copied

@@ -72,11 +72,14 @@ class Derivatives:
 
 @dataclass(frozen=True)
 class Case:
-    """A graph, and a value for each of its inputs and parameters."""
+    """A graph, and a value for each of its inputs and parameters.
 
-    graph: Graph
-    arrays: dict[str, Array]
-    derivatives: Derivatives | None
+    It prints none of them: operands of operands of operands are long.
+    """
+
+    graph: Graph = field(repr=False)
+    arrays: dict[str, Array] = field(repr=False)
+    derivatives: Derivatives | None = field(repr=False)
 
 
 @dataclass
