@@ -82,7 +82,8 @@ def _touched(
 ) -> list[Mapping[Axis, int]] | None:
     """The strides of everything that is read or stored, but for the right operand, which stays as
     it is; None if something on the way depends on more than where it lies."""
-    strides = [_strides(buffer, contraction.at) for _, buffer in contraction.stores]
+    strides: list[Mapping[Axis, int]] = []
+    strides += [_strides(buffer, contraction.at) for _, buffer in contraction.stores]
     computed = {node for node, _ in contraction.stores}
     loadable = {node: buffer for node, buffer in buffers.items() if node not in computed}
     reads = [(contraction.left.node, contraction.left.at)]
