@@ -84,7 +84,8 @@ def _swaps_last(node: Node) -> bool:
     if node.op is not ops.transpose:
         return False
     rank = len(node.shape)
-    return node.attrs.perm[-2:] == (rank - 1, rank - 2)  # type: ignore[attr-defined]
+    perm: tuple[int, ...] = node.attrs.perm  # type: ignore[attr-defined]
+    return perm[-2:] == (rank - 1, rank - 2)
 
 
 def _stacked(node: Node) -> Node:
