@@ -12,7 +12,9 @@ The fusion rules are few, so that a reader can predict them:
    element being computed, become one (`merge`). So does a kernel that does little more than copy
    with one that reads the same, or updates it.
    A concatenation of what one kernel makes is stored by it, part by part.
-4. A matrix product begins a kernel; elementwise nodes of its result's shape are its epilogue.
+4. A matrix product begins a kernel; elementwise nodes of its result's shape are its epilogue, but
+   for cheap ones that one later kernel alone reads, if less is stored without them
+   (`sink_epilogues`).
 5. A kernel of elementwise nodes that only feeds one matrix product dissolves into its prologue,
    unless that would compute what is not cheap several times, as through overlapping windows.
 6. Moves of data, positions and cheap arithmetic are written again in each kernel that uses them
@@ -44,6 +46,7 @@ from graphc.ir.passes.inline import (
 )
 from graphc.ir.passes.merge import merge_kernels
 from graphc.ir.passes.order import order_kernels
+from graphc.ir.passes.sink_epilogues import sunk_from_epilogues
 
 
 def fuse(graph: Graph) -> Graph:
@@ -55,10 +58,10 @@ def fuse(graph: Graph) -> Graph:
     if apart:
         inlining = replace(inlining, inlined=inlining.inlined | apart)
         grouping = _group(graph, inlining)
-    prologues = _prologues(graph, grouping)
-    if prologues:
-        dissolved = frozenset(node for kernel in prologues for node in kernel.nodes)
-        grouping = _group(graph, replace(inlining, inlined=inlining.inlined | dissolved))
+    dissolved = frozenset(node for kernel in _prologues(graph, grouping) for node in kernel.nodes)
+    moved = dissolved | sunk_from_epilogues(graph, grouping)
+    if moved:
+        grouping = _group(graph, replace(inlining, inlined=inlining.inlined | moved))
     return order_kernels(graph, grouping)
 
 
