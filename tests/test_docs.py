@@ -5,7 +5,9 @@ How a page is read:
 - a block marked `python` is run; all of a page's blocks are one program, or several where their
   marks name files (`python mlp.py`). What it prints must be what the `text` block after it says;
 - a block marked `python raises` must raise what the `text` block after it says;
-- a block marked `console` is a `graphc` command and what it prints;
+- a block marked `console` is a `graphc` command, a C compiler's or a program's that it built, and
+  what it prints;
+- a block marked `c` and with a name is such a program's file;
 - a block marked `gir` is a graph; it must be printed as it stands.
 
 `...` in an expected output stands for anything. A block marked `host` besides shows what depends
@@ -23,6 +25,7 @@ import io
 import linecache
 import re
 import shlex
+import subprocess
 import traceback
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -104,9 +107,13 @@ class Program:
 
 
 def run_command(line: str) -> str:
-    """What `$ graphc ...` prints to stdout."""
+    """What `$ graphc ...`, `$ cc ...` or `$ ./program` prints to stdout."""
     prompt, command, *arguments = shlex.split(line)
-    assert (prompt, command) == ("$", "graphc"), f"a console block begins `$ graphc`, not {line}"
+    assert prompt == "$", f"a console block begins `$`, not {line}"
+    if command != "graphc":
+        assert command == "cc" or command.startswith("./"), f"the tests do not run {command}"
+        done = subprocess.run([command, *arguments], stdout=subprocess.PIPE, text=True, check=True)
+        return done.stdout
     linecache.clearcache()
     output = io.StringIO()
     with redirect_stdout(output):
@@ -132,6 +139,8 @@ def outputs_of(blocks: list[Block], page: str) -> Iterator[tuple[Block, str]]:
             line, _, expected = block.text.partition("\n")
             at = block.start + len(line) + 1
             yield Block(block.words, expected, at), run_command(line)
+        elif block.kind == "c" and len(block.words) > 1:
+            Path(block.words[1]).write_text(block.text, encoding="utf-8")
         elif block.kind == "gir":
             yield block, print_graph(parse_graph(block.text))
 

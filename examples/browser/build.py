@@ -1,7 +1,8 @@
 """Builds the page of a classifier that learns live in the browser.
 
 `python build.py site` compiles a WebAssembly module for each choice of layers, units and
-activation, and puts them into a folder with the page. `python -m http.server --directory site` serves it.
+activation, and puts them into a folder with the page. `python -m http.server --directory site`
+serves it.
 """
 
 from __future__ import annotations

@@ -43,17 +43,23 @@ def address(tmp_path_factory: Any) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture
-def browser(address: str, tmp_path: Path) -> Iterator[webdriver.Chrome]:
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: Any) -> Iterator[webdriver.Chrome]:
     options = Options()
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path}"):
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     options.binary_location = tool("chromium")
     driver = webdriver.Chrome(options, Service(tool("chromedriver")))
-    driver.get(address)
-    WebDriverWait(driver, PATIENCE).until(lambda _: "Ready" in text(driver, "message"))
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(driver: webdriver.Chrome, address: str) -> webdriver.Chrome:
+    """The page, just loaded."""
+    driver.get(address)
+    WebDriverWait(driver, PATIENCE).until(lambda _: "Ready" in text(driver, "message"))
+    return driver
 
 
 def tool(name: str) -> str:
