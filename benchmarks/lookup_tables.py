@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import mpmath as mp
 import numpy as np
@@ -108,14 +109,14 @@ def _nearly_representable(function: RealFunction, near: float) -> float:
 
 
 def tables() -> dict[str, Callable[[], Table]]:
-    bases = {"log": mp.e, "log2": mp.mpf(2), "log10": mp.mpf(10)}
+    bases: dict[str, Real] = {"log": mp.mpf(mp.e), "log2": mp.mpf(2), "log10": mp.mpf(10)}
     found: dict[str, Callable[[], Table]] = {
         "tanh": lambda: pieces(mp.tanh, lambda x: mp.sech(x) ** 2, 9.3, 4),
         "erf": lambda: pieces(mp.erf, lambda x: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x), 3.95, 4),
     }
     for name, base in bases.items():
-        found[f"{name} f32"] = lambda base=base: reciprocals(mp.mpf(base), 24, 5)
-        found[f"{name} f64"] = lambda base=base: reciprocals(mp.mpf(base), 53, 4)
+        found[f"{name} f32"] = partial(reciprocals, base, 24, 5)
+        found[f"{name} f64"] = partial(reciprocals, base, 53, 4)
     return found
 
 
