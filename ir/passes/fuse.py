@@ -18,7 +18,7 @@ The fusion rules are few, so that a reader can predict them:
 5. A kernel of elementwise nodes that only feeds one matrix product dissolves into its prologue,
    unless that would compute what is not cheap several times, as through overlapping windows.
 6. Moves of data, positions and cheap arithmetic are written again in each kernel that uses them
-   (`inline`).
+   (`inline`, `sink`).
 7. A routine, and an op with sub-graphs, is a kernel of its own.
 8. A kernel that updates a parameter runs after those that read it, and writes in place (`order`).
 9. Beside that, kernels that free memory run first, where less memory is needed so (`order`).
@@ -46,6 +46,7 @@ from graphc.ir.passes.inline import (
 )
 from graphc.ir.passes.merge import merge_kernels
 from graphc.ir.passes.order import order_kernels
+from graphc.ir.passes.sink import choose_sunk
 from graphc.ir.passes.sink_epilogues import sunk_from_epilogues
 
 
@@ -61,7 +62,11 @@ def fuse(graph: Graph) -> Graph:
     dissolved = frozenset(node for kernel in _prologues(graph, grouping) for node in kernel.nodes)
     moved = dissolved | sunk_from_epilogues(graph, grouping)
     if moved:
-        grouping = _group(graph, replace(inlining, inlined=inlining.inlined | moved))
+        inlining = replace(inlining, inlined=inlining.inlined | moved)
+        grouping = _group(graph, inlining)
+    sunk = choose_sunk(graph, grouping)
+    if sunk:
+        grouping = _group(graph, replace(inlining, inlined=inlining.inlined | sunk))
     return order_kernels(graph, grouping)
 
 
