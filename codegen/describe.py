@@ -1,6 +1,6 @@
 """Kernels as text for people: loops, schedule, accesses, body.
 
-Owns `describe_kernels` and `describe_memory`. Imports `ir` and `codegen`. Invariant: what is
+Owns `describe_kernels`. Imports `ir` and `codegen`. Invariant: what is
 printed is read from the plans that code is generated from; nothing is worked out again.
 """
 
@@ -34,12 +34,6 @@ def describe_kernels(plan: StepPlan) -> str:
         )
 
     return _every_step(plan, kernels)
-
-
-def describe_memory(plan: StepPlan) -> str:
-    """Where each buffer lies, and while which kernels run it is needed; nested graphs come
-    first."""
-    return _every_step(plan, lambda step: step.memory.text(step.graph))
 
 
 def _every_step(plan: StepPlan, describe: Callable[[StepPlan], str]) -> str:

@@ -11,14 +11,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphc.codegen.backend import CompiledModule, compile_text
-from graphc.codegen.describe import describe_kernels, describe_memory
+from graphc.codegen.describe import describe_kernels
 from graphc.codegen.entry import emit_entry
 from graphc.codegen.guards import IndexGuard, find_guards
+from graphc.codegen.memory_report import describe_memory
 from graphc.codegen.module import emit_module
 from graphc.codegen.plan import KernelPlan, StepPlan, plan_step
 from graphc.codegen.target import Target, host_target
@@ -41,6 +42,9 @@ from graphc.ir.passes.take_while_sweeping import take_while_sweeping
 from graphc.ir.passes.widen import widen
 from graphc.ir.verifier import verify
 from graphc.runtime.artifact import Argument, Artifact, Guard, Manifest, Structure, TargetRecord
+
+if TYPE_CHECKING:
+    from graphc.codegen.fit_memory import MemoryFit
 
 Pass = Callable[[Graph], Graph]
 
@@ -72,12 +76,13 @@ class Compilation:
 
     `graphs` are the graph stages by name: adjoint, simplified, fused. `constants` are the values
     that the artifact's constants are bound to, in order; `externals` the functions of this process
-    that it calls.
+    that it calls; `fit` is how the plan keeps to a memory limit.
     """
 
     artifact: Artifact
     graphs: dict[str, Graph]
     plan: StepPlan
+    fit: MemoryFit | None
     constants: tuple[np.ndarray[Any, Any], ...]
     externals: tuple[ForeignFunction, ...]
     llvm: str
@@ -93,7 +98,7 @@ class Compilation:
         """The stages that are text, by name, each made when it is called for."""
         return {
             "kernels": lambda: describe_kernels(self.plan),
-            "memory": lambda: describe_memory(self.plan),
+            "memory": lambda: describe_memory(self.plan, self.fit),
             "llvm": lambda: self.llvm,
             "llvm-opt": lambda: self.module.optimised_ir_text,
             "asm": lambda: self.module.assembly_text,
@@ -132,17 +137,24 @@ def compile_graph(
     structure: Structure | None = None,
     target: Target | None = None,
     threads: int = 1,
+    memory_limit: int | None = None,
     verify_level: int = 1,
 ) -> Compilation:
     """Compile a graph for `target` (the host unless said otherwise) and at most so many threads.
 
     `structure` says how the outputs are put together; a tuple unless said otherwise.
-    `verify_level` is that of `run_passes`.
+    `memory_limit` is in bytes of workspace. `verify_level` is that of `run_passes`.
     """
     target = target or host_target()
     stages = run_passes(graph, verify_level)
+    fit = None
+    if memory_limit is not None:
+        fit = _fitted(stages["simplified"], memory_limit, target, threads)
+        stages["fused"] = fit.plan.graph
+        if verify_level:
+            verify(fit.plan.graph)
     fused = stages["fused"]
-    plan = plan_step(fused, target, threads)
+    plan = fit.plan if fit else plan_step(fused, target, threads)
     memory = plan.memory
     guards = find_guards(stages.get("simplified", fused))
     symbol = _symbol(graph.name)
@@ -153,7 +165,22 @@ def compile_graph(
     artifact = Artifact(manifest, module.object_bytes, entry)
     constants = tuple(constant_value(node) for node in memory.constants)
     externals = _externals(memory)
-    return Compilation(artifact, stages, plan, constants, externals, text, module)
+    return Compilation(artifact, stages, plan, fit, constants, externals, text, module)
+
+
+def _fitted(graph: Graph, limit: int, target: Target, threads: int) -> MemoryFit:
+    """The plan of a simplified graph that keeps to a limit."""
+    from graphc.codegen.fit_memory import fit_memory  # it loads networkx, which few steps need
+
+    stage, (*passes, fuse_all) = PIPELINE[-1]
+    for apply in passes:
+        graph = apply(graph)
+
+    def planned(candidate: Graph) -> StepPlan:
+        fused = everywhere(partial(replace, stage=stage), fuse_all(candidate))
+        return plan_step(fused, target, threads)
+
+    return fit_memory(graph, limit, planned)
 
 
 def _symbol(name: str) -> str:

@@ -27,6 +27,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.nested import all_graphs
 from graphc.ir.ops import OPS
 from graphc.ir.printer import named_constants, print_graph
+from graphc.resources import Resources
 from graphc.runtime.artifact import Artifact, PythonRecord, Structure
 from graphc.runtime.cache import Cache, Entry
 from graphc.runtime.records import to_json
@@ -63,8 +64,8 @@ class Slot:
     held: tuple[Array, ...]
 
     @staticmethod
-    def of(graph: Graph, structure: Structure, threads: int) -> Slot | None:
-        """The slot of a program for this machine and so many threads; None where there is no
+    def of(graph: Graph, structure: Structure, resources: Resources) -> Slot | None:
+        """The slot of a program for this machine with these resources; None where there is no
         cache, and for a program that means something in this process alone."""
         cache = opened()
         sources = source_digest()
@@ -75,7 +76,7 @@ class Slot:
             print_graph(graph),
             *(value.sha256 for value in constants),
             json.dumps(to_json(structure)),
-            repr((*_surroundings(host_target()), threads)),
+            repr((*_surroundings(host_target()), *resources)),
             sources,
         ]
         # Lengths first, so that no two lists of texts run together to the same bytes.

@@ -16,6 +16,7 @@ from graphc.building import Program, build_program
 from graphc.caching import Cached, Slot
 from graphc.ir.location import provenance
 from graphc.public import at_user_line
+from graphc.resources import Resources, bytes_of
 from graphc.runtime.buffers import copies
 from graphc.runtime.errors import ArtifactError
 from graphc.runtime.executable import Executable
@@ -34,19 +35,19 @@ if TYPE_CHECKING:
 class Step(Executable):
     """A compiled program, which can show every stage of its making."""
 
-    __slots__ = ("_code", "_threads", "program", "watch")
+    __slots__ = ("_code", "_resources", "program", "watch")
 
     def __init__(
         self,
         program: Program,
         code: Compilation | Cached,
-        threads: int,
+        resources: Resources,
         watch: Watch | None = None,
     ) -> None:
         super().__init__(code.artifact, program.storages, code.constants, code.externals)
         self.program = program
         self._code = code
-        self._threads = threads
+        self._resources = resources
         self.watch = watch
         if watch is not None:
             self.__call__ = watch.guard(self.__call__, program.storages)
@@ -57,7 +58,7 @@ class Step(Executable):
         and to the same code."""
         if isinstance(self._code, Cached):
             with provenance(None):
-                self._code = _compiled(self.program, self._threads)
+                self._code = _compiled(self.program, self._resources)
         return self._code
 
     def ir(self, stage: str = "fused") -> str:
@@ -109,7 +110,8 @@ class Step(Executable):
         return profile(self.compilation, params, (inputs, named), runs)
 
     def memory(self) -> str:
-        """Where each buffer lies, and while which kernels run it is needed."""
+        """Where each buffer lies and while which kernels run it is needed, the largest first; what
+        that comes to; and what is computed again to keep to a `memory_limit`."""
         return self.ir("memory")
 
 
@@ -120,6 +122,7 @@ def compile(
     updates: Updates | None = None,
     *,
     threads: int | None = None,
+    memory_limit: int | str | None = None,
     debug_nans: bool = False,
     name: str | None = None,
 ) -> Step:
@@ -134,11 +137,18 @@ def compile(
     the environment variable `GRAPHC_THREADS` says, or one for each core that this process may use.
     Results are the same, bit by bit, for any number.
 
+    `memory_limit` bounds the workspace, the memory that a call needs beside its arguments, results
+    and parameters: bytes, or a text such as "64 MB" or "1.5 GiB". To keep to it, values of the
+    forward half are computed again in the backward half instead of being kept; `step.memory()` says
+    which, and how much more arithmetic that is. Results are the same, bit by bit, wherever kernels
+    sum in the same order.
+
     With `debug_nans` a call raises `NonFiniteError` for the first value, in the order of the graph,
     that has a NaN or an infinity which its operands do not have. It names the op, your line and
     what the operands were; parameters keep their values. Without it, nothing is spent on this.
 
-    Raises `AttributeValueError` for a number of threads that cannot be, `BoundaryError` for an
+    Raises `MemoryLimitError` where the limit cannot be met, with the least that can;
+    `AttributeValueError` for a limit or a number of threads that cannot be, `BoundaryError` for an
     input that is missing, not used, listed twice or no input, for an output that is no tensor
     and an update of what is no parameter; `ShapeError` or `DTypeError` for an update that does
     not fit its parameter; `NameClashError` where two of them share a name.
@@ -150,41 +160,45 @@ def compile(
     >>> double(np.array([1, 2, 3], "float32"))
     array([2., 4., 6.], dtype=float32)
     """
-    threads = chosen_threads(threads)
+    resources = Resources(chosen_threads(threads), bytes_of(memory_limit))
     program = build_program(inputs, outputs, updates, name or caller().target)
     with provenance(None):
-        step = _watched(program, threads) if debug_nans else _found_or_made(program, threads)
+        step = _watched(program, resources) if debug_nans else _found_or_made(program, resources)
     if config.DUMP.value:
         _write_stages(step.compilation, Path(config.DUMP.value, program.graph.name))
     return step
 
 
-def _found_or_made(program: Program, threads: int) -> Step:
+def _found_or_made(program: Program, resources: Resources) -> Step:
     """The step from the cache; if it is not there, compiled, and put there once it has loaded."""
-    slot = Slot.of(program.graph, program.structure, threads)
+    slot = Slot.of(program.graph, program.structure, resources)
     if slot is None:
-        return Step(program, _compiled(program, threads), threads)
+        return Step(program, _compiled(program, resources), resources)
     code = slot.fetch()
     if code is not None:
         try:
-            return Step(program, code, threads)
+            return Step(program, code, resources)
         except ArtifactError:  # what was written can no longer be linked
             slot.discard()
-    step = Step(program, _compiled(program, threads), threads)
+    step = Step(program, _compiled(program, resources), resources)
     slot.store(step.artifact, step.compilation.constants)
     return step
 
 
-def _compiled(program: Program, threads: int) -> Compilation:
+def _compiled(program: Program, resources: Resources) -> Compilation:
     from graphc.codegen.pipeline import compile_graph
 
     level = config.VERIFY.number(2)
     return compile_graph(
-        program.graph, structure=program.structure, threads=threads, verify_level=level
+        program.graph,
+        structure=program.structure,
+        threads=resources.threads,
+        memory_limit=resources.memory_limit,
+        verify_level=level,
     )
 
 
-def _watched(program: Program, threads: int) -> Step:
+def _watched(program: Program, resources: Resources) -> Step:
     """The step with checks, put where no pass will rewrite the values that they look at."""
     from graphc.codegen.pipeline import compile_graph, run_passes
     from graphc.finite import Watch
@@ -193,9 +207,13 @@ def _watched(program: Program, threads: int) -> Step:
     stages = run_passes(program.graph, level)
     watch = Watch.over(stages["simplified"], program.structure)
     code = compile_graph(
-        watch.graph, structure=watch.structure, threads=threads, verify_level=level
+        watch.graph,
+        structure=watch.structure,
+        threads=resources.threads,
+        memory_limit=resources.memory_limit,
+        verify_level=level,
     )
-    return Step(program, code, threads, watch)
+    return Step(program, code, resources, watch)
 
 
 def _write_stages(compilation: Compilation, folder: Path) -> None:

@@ -188,6 +188,23 @@ class ControlError(GraphError, ValueError):
     title = "control flow does not fit"
 
 
+class MemoryLimitError(GraphError, ValueError):
+    """A `memory_limit` that a step cannot keep to, even if it computes again all that it can.
+
+    Example:
+        x = gc.input("x", (64, 64))
+        w = gc.param("w", np.ones((64, 64), "float32"))
+        loss = gc.tanh(gc.tanh(x @ w) @ w).sum()
+        step = gc.compile([x], gc.grad(loss, w), memory_limit="1 KB")
+
+    Fix:
+        step = gc.compile([x], gc.grad(loss, w), memory_limit="1 MB")
+    """
+
+    code = "GC018"
+    title = "memory limit cannot be met"
+
+
 class GradientError(GraphError, ValueError):
     """A derivative that does not exist or that needs a seed.
 

@@ -18,7 +18,6 @@ from graphc.ir.passes.inline import is_stored_source, is_view
 from graphc.ir.passes.lifetimes import Lifetimes
 from graphc.ir.passes.pack_blocks import Block, most_needed, pack_blocks
 from graphc.ir.passes.reuse import Reuse
-from graphc.ir.printer import value_names
 
 
 @dataclass(frozen=True)
@@ -34,33 +33,15 @@ class Storage:
 class MemoryPlan:
     """Storage of every stored value, the scratch memory of each kernel by name (offset in the
     workspace), and the size of the workspace in bytes. `constants` lists the constants that lie
-    in memory, in order; `needed_bytes` are those that are needed at one time, at most."""
+    in memory, in order; `needed_bytes` are those that are needed at one time, at most; `reused`
+    says which values are written over which."""
 
     storage: Mapping[Node, Storage]
     scratch: Mapping[str, int]
     constants: tuple[Node, ...]
     workspace_bytes: int
     needed_bytes: int
-
-    def text(self, graph: Graph) -> str:
-        """A table for people: value, type, place, lifetime."""
-        lifetimes, names = Lifetimes.of(graph).spans, value_names(graph)
-        rows = []
-        for node, where in self.storage.items():
-            used = lifetimes.get(node, ())
-            lifetime = " - ".join(graph.kernels[number].name for number in used)
-            place = f"{where.place}[{where.position}]"
-            rows.append((names[node], str(node.type), place, lifetime))
-        rows += [
-            (f"scratch of {name}", "", f"workspace[{offset}]", name)
-            for name, offset in self.scratch.items()
-        ]
-        widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        return "\n".join([*lines, f"workspace: {self.workspace_bytes} bytes", ""])
+    reused: Reuse
 
 
 def plan_memory(graph: Graph, scratch_bytes: Mapping[str, int], reused: Reuse) -> MemoryPlan:
@@ -95,7 +76,7 @@ def plan_memory(graph: Graph, scratch_bytes: Mapping[str, int], reused: Reuse) -
         if is_view(node) and node not in storage:
             storage[node] = storage[node.operands[0]]
     places = dict(zip(scratch, packing.offsets[len(values) :], strict=True))
-    return MemoryPlan(storage, places, constants, packing.size, most_needed(blocks))
+    return MemoryPlan(storage, places, constants, packing.size, most_needed(blocks), reused)
 
 
 def _blocks_of_values(lifetimes: Lifetimes, reused: Reuse) -> dict[Node, Block]:

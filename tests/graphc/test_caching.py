@@ -19,6 +19,7 @@ from graphc import caching
 from graphc.codegen import pipeline, target
 from graphc.compilation import Step
 from graphc.ir.diagnostics import BoundaryError
+from graphc.resources import Resources
 from graphc.runtime.artifact import Structure
 from graphc.runtime.cache import Cache
 from graphc.runtime.errors import NonFiniteError
@@ -264,7 +265,7 @@ def test_another_version_has_another_key(
 
     def key() -> bytes:
         caching._surroundings.cache_clear()
-        slot = caching.Slot.of(graph, Structure(), 1)
+        slot = caching.Slot.of(graph, Structure(), Resources(1))
         assert slot is not None
         return slot.key
 
