@@ -19,9 +19,9 @@ from graphc.codegen.scalars import VectorScalars
 from graphc.codegen.standing import Standing
 from graphc.codegen.values import Value, constant, index
 from graphc.codegen.writer import Loop
-from graphc.ir.access import operand_maps
+from graphc.ir.access import broadcast_map, operand_maps
 from graphc.ir.graph import Node
-from graphc.ir.op import AccessMap, Family, Indirect
+from graphc.ir.op import AccessMap, Affine, Family, Indirect
 from graphc.ir.scalar import Comparison
 from graphc.ir.types import DType, Shape, bool_, int64, uint64
 
@@ -180,7 +180,9 @@ class Evaluator:
     def _operand_keys(self, key: Key) -> list[Key | None]:
         """Per operand the value wanted of it; None where there is none (out of bounds for all
         of the loop, or only used as an index)."""
-        node, _, mask = key
+        node, at, mask = key
+        if node.op.family is Family.ELEMENTWISE:
+            return [(operand, _broadcast(operand, node, at), mask) for operand in node.operands]
         maps = operand_maps(node)
         if maps is None:
             raise ValueError(f"{node!r} can be neither loaded nor computed here")
@@ -368,6 +370,14 @@ class Evaluator:
         addresses = function.offset(buffer.address, node.dtype, where)
         active = function.splat(mask or constant(True, bool_), self.lanes)
         return function.gather(addresses, node.dtype, active, read_only=read_only)
+
+
+def _broadcast(operand: Node, node: Node, at: Indices) -> Indices:
+    """Where an operand is read for an index of an elementwise node."""
+    if operand.shape == node.shape:
+        return at
+    mapping = broadcast_map(operand.shape, node.shape)
+    return tuple(affine_index(entry, at) for entry in mapping if isinstance(entry, Affine))
 
 
 def _element(node: Node, at: Indices) -> Indices:

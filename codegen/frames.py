@@ -84,7 +84,7 @@ class FrameEvaluator(Evaluator):
         _, at, mask = key
         own = set(segment.nodes)
         taken = [k for node in segment.nodes for k in self._operand_keys((node, at, mask))]
-        return [k for k in taken if k is not None and k[0] not in own and _is_wide(k)]
+        return [k for k in taken if k is not None and k[0] not in own and not _is_number(k)]
 
     def _compute(self, key: Key) -> Value:
         segment = self._segments.get(key[0])
@@ -126,11 +126,11 @@ class FrameEvaluator(Evaluator):
         """What a segment takes: a number, or a vector and its place in the frame."""
         if key in self._places:
             return self._places[key].like, self._places[key].address
-        if not _is_wide(key):
+        if _is_number(key):
             # Read where it is wanted and forgotten: a long chain has many numbers.
             known = len(self._known)
             with self.function.staying():
-                value = self.value(*key)
+                value = self.value(key[0], key[1])
             for fresh in list(self._known)[known:]:
                 del self._known[fresh]
             return value, None
@@ -150,6 +150,6 @@ class FrameEvaluator(Evaluator):
                 del self._known[key]
 
 
-def _is_wide(key: Key) -> bool:
-    """Whether a value wanted may be a vector, and not one number."""
-    return key[0].type.size != 1
+def _is_number(key: Key) -> bool:
+    """Whether a value wanted is one number, which may be read whatever lanes are active."""
+    return key[0].type.size == 1

@@ -46,6 +46,8 @@ def _indexed(node: Node) -> Iterator[tuple[int, int]]:
     """Which operands of a node are indices, and the size of the axis that each counts along."""
     if node.op.indexed is not None:
         yield from node.op.indexed(node)
+    if node.op.family is Family.ELEMENTWISE:
+        return
     for operand, mapping in zip(node.operands, operand_maps(node) or (), strict=False):
         for entry, size in zip(mapping or (), operand.shape, strict=False):
             if isinstance(entry, Indirect):

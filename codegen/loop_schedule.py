@@ -23,9 +23,9 @@ REGISTERS = 4
 rows: what is computed in one of them hides the latency of the others. LLVM splits a vector that is
 wider than a register."""
 
-MOST_INLINED = 4
-"""Most costly operations that a kernel has in its own code. More are calls of functions, which
-makes code short: it is the size of its code that LLVM takes time for."""
+MOST_INLINED = 6
+"""Most costly operations that a kernel has in its own code. More, if they are of few kinds, are
+calls of functions. So code is short: it is its size that LLVM takes time for."""
 
 STACK_BYTES = 128 << 10
 """Stack memory for the vectors of a kernel, unless it needs more for vectors of one register."""
@@ -53,13 +53,15 @@ class Access:
 class LoopSchedule:
     """How the nest is run: which axis is vectorised, by how many lanes, and which axes are run as
     one with the axis after them. Of the innermost parallel loop, `rows` rounds are written side by
-    side. With `calls`, the kernel is cut into functions and keeps its vectors on the stack."""
+    side. With `calls`, the kernel is cut into functions and keeps its vectors on the stack; if it
+    is `masked`, too, each vector has a mask, so that the last needs no code of its own."""
 
     lane_axis: int | None
     lanes: int
     merged: frozenset[int]
     rows: int = 1
     calls: bool = False
+    masked: bool = False
 
 
 def choose_schedule(
@@ -81,8 +83,9 @@ def choose_schedule(
         and all(_runs_on(access, i, following, axes) for access in accesses)
     )
     extents = merged_extents(axes, solid, merged)
-    costly = sum(is_costly(node) for node in group.nodes)
-    calls = costly > MOST_INLINED or len(group.nodes) > MAX_NODES
+    costly = [(node.op.name, node.attrs, node.type) for node in group.nodes if is_costly(node)]
+    most_inlined = max(MOST_INLINED, 2 * len(set(costly)))
+    calls = len(costly) > most_inlined or len(group.nodes) > MAX_NODES
     candidates = [axis for axis in extents if _can_be_lanes(axis, accesses)]
     if not candidates:
         return LoopSchedule(None, 1, merged, calls=calls)
@@ -95,7 +98,9 @@ def choose_schedule(
     widest = max([32, *(node.dtype.bits for node in group.nodes if node.dtype.is_float)])
     one = target.vector_bits // widest
     lanes = _lanes(one, registers // rows, extents[lane_axis])
-    return LoopSchedule(lane_axis, lanes, merged, rows, calls)
+    # The instructions of other targets have masks for few types, and are slow with them.
+    masked = calls and target.vector_bits >= 512
+    return LoopSchedule(lane_axis, lanes, merged, rows, calls, masked)
 
 
 def with_frame(schedule: LoopSchedule, lane_bytes: int, target: Target) -> LoopSchedule:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from graphc.codegen.coordinates import Buffer
+from graphc.codegen.coordinates import Buffer, Index
 from graphc.codegen.emit import Function
 from graphc.codegen.evaluate import Evaluator
 from graphc.codegen.folds import Fold, Folds
@@ -202,12 +202,15 @@ class LoopWriter:
         lanes, function, values = self.lanes, self.function, list(carried)
         length = (extent - start) // lanes * lanes
         first = function.add_index(origin, index(start))
+        rest = extent - start - length
+        if rest and length and self.nest.schedule.masked:
+            masked = partial(self._masked, number, function.add_index(origin, index(extent)), body)
+            return self._rounds(number, first, length + lanes, lanes, masked, values, folds)
         if length == lanes:
             with self._standing_at(number, first):
                 values = body(None, values)
         elif length:
             values = self._rounds(number, first, length, lanes, partial(body, None), values, folds)
-        rest = extent - start - length
         if rest:
             # Functions are written for whole vectors.
             while not self.nest.schedule.calls and lanes > LEAST_REST and lanes // 2 >= rest:
@@ -216,6 +219,14 @@ class LoopWriter:
             with self._standing_at(number, here), self._vectors_of(lanes):
                 values = body(None if rest == lanes else first_lanes(rest, lanes), values)
         return values
+
+    def _masked(
+        self, number: int, stop: Value, body: Body, carried: Sequence[Value]
+    ) -> list[Value]:
+        """A round of a vector here, of which only the lanes before `stop` count."""
+        here = self.rows[0].evaluator.index_value(Index(((self.nest.axes[number], 1),)))
+        active = self.function.compare("icmp slt", here, self.function.splat(stop, self.lanes))
+        return body(active, carried)
 
     def _shared_vectors(self, task: Task, extent: int, body: Body) -> None:
         """This task's rounds of a vector each; what is left is the last task's."""

@@ -6,15 +6,19 @@ Owns the composition of `Affine`/`Indirect` maps through elementwise and layout 
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
+
 from graphc.ir.graph import Node
 from graphc.ir.op import AccessMap, Affine, Family, Indirect
 from graphc.ir.types import Shape
 
 
+@cache
 def identity(rank: int) -> AccessMap:
     return tuple(Affine.along(axis) for axis in range(rank))
 
 
+@lru_cache(maxsize=4096)
 def broadcast_map(operand: Shape, result: Shape) -> AccessMap:
     """Where an operand that is broadcast to `result` is read.
 

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from functools import partial
+from functools import cache, partial
 
 from graphc.ir.graph import Attrs, Graph, Node, rewrite, substituted, with_operands
 
 
 def nested_graphs(attrs: Attrs) -> dict[str, Graph]:
     """The graphs that attributes hold, by the attribute's name."""
-    held = ((item.name, getattr(attrs, item.name)) for item in fields(attrs))
+    held = ((name, getattr(attrs, name)) for name in _names(type(attrs)))
     return {name: value for name, value in held if isinstance(value, Graph)}
+
+
+@cache
+def _names(attrs: type[Attrs]) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(attrs))
 
 
 def all_graphs(graph: Graph) -> Iterator[Graph]:
