@@ -57,8 +57,14 @@ def _kept(node: Node, read: set[int]) -> list[int]:
         reached = set(topological(roots))
         more = {i for i, param in enumerate(body.params) if param in reached} - kept
         if not more:
-            return sorted(kept)
+            return _with_an_operand(kept, body)
         kept |= more
+
+
+def _with_an_operand(kept: set[int], body: Graph) -> list[int]:
+    """In order; with the first parameter, where a scan of `kept` would take no operand at all."""
+    takes = bool(body.inputs) or any(i < len(body.params) for i in kept)
+    return sorted(kept) if takes else sorted({0, *kept})
 
 
 def _pruned(node: Node, operands: tuple[Node, ...], kept: list[int]) -> Node:
@@ -71,6 +77,8 @@ def _pruned(node: Node, operands: tuple[Node, ...], kept: list[int]) -> Node:
     roots = [*(body.outputs[i] for i in outputs), *(update.value for update in updates)]
     reached = set(topological(roots))
     inputs = [i for i, part in enumerate(body.inputs) if part in reached]
+    if not params and not inputs:
+        inputs = [0]  # a scan takes an operand, if only to run as often as it does
     narrower = replace(
         body,
         inputs=tuple(body.inputs[i] for i in inputs),
