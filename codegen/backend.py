@@ -79,11 +79,13 @@ def _linked(
     """Each part is optimised for its own processor, and then hidden."""
     module = _checked(llvm_ir, target, target_machine(target), context)
     exported = {each.name for each in module.functions if not each.is_declaration}
-    for text, processor in parts:
-        machine = target_machine(processor)
-        part = _checked(text, processor, machine, context)
-        _optimise(part, machine)
-        module.link_in(part)
+    with _closed_on_failure(module):
+        for text, processor in parts:
+            machine = target_machine(processor)
+            part = _checked(text, processor, machine, context)
+            with _closed_on_failure(part):
+                _optimise(part, machine)
+            module.link_in(part)
     for function in module.functions:
         if not function.is_declaration and function.name not in exported:
             function.linkage = llvm.Linkage.internal
@@ -122,11 +124,22 @@ def _module(parse: Callable[[llvm.ContextRef], llvm.ModuleRef]) -> Iterator[llvm
         yield module
 
 
+@contextmanager
+def _closed_on_failure(module: llvm.ModuleRef) -> Iterator[None]:
+    """A module must be closed before its context is, which an exception would leave to chance."""
+    try:
+        yield
+    except BaseException:
+        module.close()
+        raise
+
+
 def _checked(
     llvm_ir: str, target: Target, machine: llvm.TargetMachine, context: llvm.ContextRef
 ) -> llvm.ModuleRef:
     module = _parse(llvm_ir, target, machine, context)
-    _verify(module, llvm_ir)
+    with _closed_on_failure(module):
+        _verify(module, llvm_ir)
     return module
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,8 +103,11 @@ def compile_library(
         parts.append((pool, targets[0]))
     # LLVM has more ways to give up on processors that are not this machine's.
     is_host = targets[0].triple == host_target().triple
-    make = compile_parts if is_host else partial(isolated, compile_parts)
-    return CompiledLibrary(manifest, make(text, parts, targets[0]), compiled)
+    if is_host:
+        code = compile_parts(text, parts, targets[0])
+    else:
+        code = isolated(compile_parts, text, parts, targets[0])
+    return CompiledLibrary(manifest, code, compiled)
 
 
 def _compiled(

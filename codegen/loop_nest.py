@@ -141,7 +141,8 @@ class LoopNest:
 def part_maps(node: Node) -> list[tuple[Node, AccessMap]]:
     """The parts of a node that is stored part by part, each with the map from a point of the domain
     to the part's element in the node."""
-    found, offset = [], 0
+    found: list[tuple[Node, AccessMap]] = []
+    offset = 0
     axis: int = vars(node.attrs)["axis"]
     for part in node.operands:
         shifts = [offset if i == axis else 0 for i in range(len(node.shape))]

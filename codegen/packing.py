@@ -130,8 +130,8 @@ def _pack_runs(place: Place, copy: Copy, runs: Runs, row: Value) -> None:
         begin = function.scale_index(loop.counter, inside)
         for axis in others:
             inside //= axis.extent
-            loop = function.loop(index(0), index(axis.extent), 1, hint=axis.name)
-            counter = loops.enter_context(loop).counter
+            inner = function.loop(index(0), index(axis.extent), 1, hint=axis.name)
+            counter = loops.enter_context(inner).counter
             place = place.moved(axis, counter)
             begin = function.add_index(begin, function.scale_index(counter, inside))
         skipped = function.binary("sub", begin, terms.start, "nsw")

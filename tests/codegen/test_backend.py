@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from graphc.codegen import target as target_module
-from graphc.codegen.backend import compile_text
+from graphc.codegen.backend import compile_parts, compile_text
 from graphc.codegen.errors import BackendError
 from graphc.codegen.target import Target, host_target, vector_unit
 
@@ -123,3 +124,19 @@ def test_cache_sizes_are_read_as_far_as_they_are_there(tmp_path: Path) -> None:
     (tmp_path / "index9").mkdir()
     assert target_module._cache_sizes(tmp_path) == {1: 48 << 10, 2: 2 << 20}
     assert target_module._cache_sizes(tmp_path / "nothing") == {}
+
+
+def test_a_part_that_llvm_refuses_is_reported() -> None:
+    """And what was made before is closed in order: the process goes on, and ends as it should."""
+    host = host_target()
+    whole = "declare void @part()\ndefine void @f() { call void @part() ret void }"
+    part = "define void @part() { ret void }"
+    assert compile_parts(whole, [(part, host)], host)
+    astray = (
+        "define void @stray(i1 %c) {\nentry:\n br i1 %c, label %a, label %b\n"
+        "a:\n %x = add i32 1, 2\n br label %b\nb:\n %y = add i32 %x, 1\n ret void\n}\n"
+    )
+    for text, message in ((part, "redefinition"), (astray, "dominate")):
+        with pytest.raises(BackendError, match=message):
+            compile_parts(whole, [(part, host), (text + part, host)], host)
+    gc.collect()

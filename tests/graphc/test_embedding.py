@@ -17,16 +17,16 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def build(example: str, entries: tuple[str, ...], name: str, folder: Path, *options: str) -> None:
-    model = EXAMPLES / example / "model.py"
+    model = EXAMPLES / example
     programs = [f"{model}:{entry}" for entry in entries]
     assert main(["build", *programs, "-o", str(folder), "--name", name, *options]) == 0
 
 
 @pytest.mark.parametrize("language", ["c", "c++"])
 def test_a_c_program_learns_digits(language: str, tmp_path: Path, capsys: Any) -> None:
-    build("embed_c", ("train", "recognise"), "digits", tmp_path / "build")
+    build("embed_c/digits_model.py", ("train", "recognise"), "digits", tmp_path / "build")
     source = EXAMPLES / "embed_c"
-    runpy.run_path(str(source / "model.py"))["write_digits"](tmp_path / "digits.bin")
+    runpy.run_path(str(source / "digits_model.py"))["write_digits"](tmp_path / "digits.bin")
     compiler = [c_compiler(), "-std=c99", "-pedantic"]
     if language == "c++":
         found = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
@@ -44,7 +44,7 @@ def test_a_c_program_learns_digits(language: str, tmp_path: Path, capsys: Any) -
 def test_the_digits_step_is_small(tmp_path: Path, capsys: Any) -> None:
     """At most 64 KiB of code for the baseline of x86-64."""
     options = ["--target", "x86_64-unknown-linux-gnu", "--report"]
-    build("embed_c", ("train",), "digits", tmp_path / "build", *options)
+    build("embed_c/digits_model.py", ("train",), "digits", tmp_path / "build", *options)
     code = re.search(r"code +(\d+)", capsys.readouterr().out)
     assert code
     assert 0 < int(code[1]) <= 64 << 10
@@ -53,7 +53,9 @@ def test_the_digits_step_is_small(tmp_path: Path, capsys: Any) -> None:
 @pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m33", "cortex-m7"])
 def test_a_microcontroller_has_enough_memory(cpu: str, tmp_path: Path, capsys: Any) -> None:
     options = ["--target", "thumbv7em-none-eabihf", "--cpu", cpu]
-    build("microcontroller", ("learn", "classify"), "gestures", tmp_path / "b", *options)
+    build(
+        "microcontroller/gestures.py", ("learn", "classify"), "gestures", tmp_path / "b", *options
+    )
     sizes = {
         name: int(size)
         for name, size in re.findall(
@@ -67,7 +69,7 @@ def test_a_microcontroller_has_enough_memory(cpu: str, tmp_path: Path, capsys: A
 
 def test_the_rust_program_finds_its_numbers(tmp_path: Path, capsys: Any) -> None:
     """Its build reads three lines of the header."""
-    build("embed_rust", ("train", "predict"), "spirals", tmp_path / "b")
+    build("embed_rust/spirals.py", ("train", "predict"), "spirals", tmp_path / "b")
     header = (tmp_path / "b" / "spirals.h").read_text()
     for name in ("interface", "state_bytes", "workspace_bytes"):
         assert re.search(rf"^#define spirals_{name} .*[()]\w+\)+$", header, re.MULTILINE)
