@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from functools import cache, partial
+from functools import partial
 
 from graphc.ir.graph import Attrs, Graph, Node, rewrite, substituted, with_operands
 
@@ -20,9 +20,14 @@ def nested_graphs(attrs: Attrs) -> dict[str, Graph]:
     return {name: value for name, value in held if isinstance(value, Graph)}
 
 
-@cache
+_NAMES: dict[type[Attrs], tuple[str, ...]] = {}
+"""The fields of each class of attributes that has been asked for: they do not change."""
+
+
 def _names(attrs: type[Attrs]) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(attrs))
+    if attrs not in _NAMES:
+        _NAMES[attrs] = tuple(item.name for item in fields(attrs))
+    return _NAMES[attrs]
 
 
 def all_graphs(graph: Graph) -> Iterator[Graph]:

@@ -38,8 +38,8 @@ def grid() -> np.ndarray[Any, Any]:
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-def declare(layers: int, units: int, activation: str) -> dict[str, gc.Step]:
-    """The steps of one network: `train` learns from a batch, `look` shows what it has learned."""
+def declare(layers: int, units: int, activation: str) -> tuple[gc.Step, gc.Step]:
+    """The steps of one network: one learns from a batch, one shows what has been learned."""
     function = ACTIVATIONS[activation]
     hidden = [gc.nn.Dense(units, function) for _ in range(layers)]
     network = gc.nn.Sequential(*hidden, gc.nn.Dense(2), seed=1)
@@ -58,16 +58,16 @@ def declare(layers: int, units: int, activation: str) -> dict[str, gc.Step]:
         features.append(seen.T)
     chance = gc.softmax(network(gc.const(grid())), axis=1)[:, 1]
     look = gc.compile([], {"surface": chance, "features": gc.concatenate(features)})
-    return {"train": train, "look": look}
+    return train, look
 
 
 def build(layers: int, units: int, activation: str, site: Path) -> dict[str, Any]:
     """Write the module of one network; give back what the page must know of it."""
     name = f"{activation}_{layers}x{units}"
-    steps = declare(layers, units, activation)
+    train, look = declare(layers, units, activation)
     with TemporaryDirectory() as folder:
         written = gc.export(
-            folder, name="net", target="wasm32-unknown-unknown", force=True, **steps
+            folder, name="net", target="wasm32-unknown-unknown", force=True, train=train, look=look
         )
         if written.notes:
             raise SystemExit("\n".join(written.notes))

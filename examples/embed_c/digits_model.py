@@ -1,6 +1,7 @@
 """A network for handwritten digits, to be built into a C program. README.md says how.
 
-`python digits_model.py digits.bin` writes the digits as bytes: for each 64 pixels from 0 to 16, its label.
+`python digits_model.py digits.bin` writes the digits as bytes: for each 64 pixels from 0 to 16, and
+its label.
 """
 
 from __future__ import annotations

@@ -163,7 +163,8 @@ def test_the_updates_of_an_optimizer_run_side_by_side() -> None:
         given = [generator.standard_normal(size).astype("float32") for size in sizes]
         params = [gc.param(f"w{i}", start) for i, start in enumerate(starts)]
         gradients = [gc.input(f"g{i}", size) for i, size in enumerate(sizes)]
-        loss = sum((w * g).sum() for w, g in zip(params, gradients, strict=True))
+        products = [(w * g).sum() for w, g in zip(params, gradients, strict=True)]
+        loss = gc.stack(products).sum()
         updates = gc.optim.Adam(0.01).updates(loss, params)
         step = gc.compile(gradients, (), updates, threads=threads)
         for _ in range(5):

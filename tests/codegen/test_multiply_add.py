@@ -68,7 +68,9 @@ def operands(dtype: DType, exponents: int) -> tuple[Array, Array, Array]:
         for _ in range(2)
     )
     x, y = x.astype(dtype.numpy), y.astype(dtype.numpy)
-    near = (-x * y * (1 + rng.integers(-3, 4, x.size) * np.finfo(dtype.numpy).eps)).astype(x.dtype)
+    near = (
+        -x * y * (1 + rng.integers(-3, 4, x.size) * np.finfo(np.dtype(dtype.numpy)).eps)
+    ).astype(x.dtype)
     far = np.ldexp(rng.standard_normal(x.size), rng.integers(-exponents, exponents, x.size))
     return x, y, np.where(rng.random(x.size) < 0.5, near, far.astype(x.dtype))
 
@@ -91,7 +93,8 @@ def test_the_error_of_a_product_is_exact(dtype: DType) -> None:
 
 @each_dtype
 def test_special_values(dtype: DType) -> None:
-    inf, nan, big = np.inf, np.nan, float(np.finfo(dtype.numpy).max)
+    inf, nan = np.inf, np.nan
+    big = float(np.nextafter(np.array(inf, dtype.numpy), np.array(0, dtype.numpy)))
     rows = [
         (inf, 1, 1), (inf, 0, 1), (1, 1, inf), (inf, 1, -inf), (nan, 1, 1), (1, nan, 1),
         (1, 1, nan), (big, 2, 0), (big, 0.5, 1), (big, -1, big), (big, 1, 0), (0, -1, 0),

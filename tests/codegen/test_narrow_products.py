@@ -14,7 +14,7 @@ from graphc.codegen.target import host_target
 from graphc.codegen.tile_costs import depth_tile
 from graphc.codegen.tiling import ContractionSchedule
 from graphc.ir.build import ops, scalar
-from graphc.ir.graph import Graph, Update
+from graphc.ir.graph import Graph, Node, Update
 from graphc.ir.types import DType, float32, float64, int32
 from tests.codegen.products import HOST, check, flipped, values
 from tests.codegen.running import graph_of, parameter, run_compiled, tensor
@@ -26,7 +26,8 @@ def product(
     m: int, n: int, k: int, form: str, dtype: DType = float32, **changes: Any
 ) -> ContractionSchedule:
     """A product whose operands are computed if their letter is small."""
-    operands, sides, numbers = [], [], []
+    operands: list[tuple[Node, Any]] = []
+    sides, numbers = [], []
     for name, letter, (height, width) in zip("ab", form, [(m, k), (k, n)], strict=True):
         stored = (width, height) if letter in "Tt" else (height, width)
         node, array = tensor(name, stored, dtype), values(stored, dtype, len(operands))
@@ -56,12 +57,12 @@ SHAPES = [(1, 1, 1), (5, 7, 33), (17, 3, 40), (2, 37, 31), (19, 23, 0)]
 @pytest.mark.parametrize("form", [*FORMS, "nT", "tn"])
 @pytest.mark.parametrize("size", SHAPES, ids=str)
 def test_vectors_along_every_axis(size: tuple[int, int, int], form: str, along: str) -> None:
-    forced = {"left": "by row", "right": "by depth"}
+    forced: dict[str, Any] = {"left": "by row", "right": "by depth"}
     if "depth" in along:
         forced = {"left": "by row", "right": "by row"}
-    sizes = {"lanes": 8, "rows": 3, "vectors": 2, "row_block": 12, "column_block": 48}
-    product(*size, form, depth_block=size[2], depth_parts=1, chains=1, **sizes, **forced,
-            **ALONG[along])  # fmt: skip
+    forced |= {"lanes": 8, "rows": 3, "vectors": 2, "row_block": 12, "column_block": 48}
+    m, n, k = size
+    product(m, n, k, form, depth_block=k, depth_parts=1, chains=1, **forced, **ALONG[along])
 
 
 @pytest.mark.parametrize("dtype", [float32, float64, int32], ids=str)

@@ -32,7 +32,7 @@ def test_a_c_program_learns_digits(language: str, tmp_path: Path, capsys: Any) -
         found = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
         assert found, "this test needs a C++ compiler"
         compiler = [found]
-    inputs = ["-x", language, source / "digits.c", "-x", "none", "build/digits.o"]
+    inputs: list[str | Path] = ["-x", language, source / "digits.c", "-x", "none", "build/digits.o"]
     flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-Ibuild"]
     run([*compiler, *flags, *inputs, "-o", "digits"], tmp_path)
     printed = run([tmp_path / "digits", "digits.bin"], tmp_path)

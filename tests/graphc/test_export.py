@@ -232,7 +232,7 @@ def test_an_older_processor(model: Model, tmp_path: Path, monkeypatch: Any) -> N
     flags = tmp_path / "cpuinfo"
     flags.write_text("flags : sse2 avx avx2 fma\n")
     monkeypatch.setattr(host, "_CPU_FLAGS", flags)
-    monkeypatch.setattr(host.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
     with pytest.raises(TargetError, match="x86-64-v4, and this machine lacks abm, avx512bw"):
         gc.load(tmp_path / "net")
 
@@ -258,13 +258,13 @@ def test_python_functions_are_refused(tmp_path: Path) -> None:
 
 def test_two_parameters_of_one_name(tmp_path: Path) -> None:
     first, second = (gc.param("w", np.ones(3, "float32")) for _ in range(2))
-    steps = {"one": gc.compile([], first.sum()), "two": gc.compile([], second.sum())}
+    one, two = gc.compile([], first.sum()), gc.compile([], second.sum())
     with pytest.raises(gc.errors.NameClashError, match="two different parameters are named w"):
-        gc.export(tmp_path / "net", **steps)
+        gc.export(tmp_path / "net", one=one, two=two)
 
 
 def test_a_missing_linker_is_named(model: Model, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(linking.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setattr(linking, "zig", lambda: None)
     written = model.export(tmp_path / "net")
     assert (tmp_path / "net" / "net.o").exists()

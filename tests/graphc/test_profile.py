@@ -250,7 +250,8 @@ def test_a_step_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_jitted_functions() -> None:
     @gc.jit
     def scaled(x: gc.Tensor, factor: float) -> gc.Tensor:
-        return gc.exp(x) * factor
+        scaled: gc.Tensor = gc.exp(x) * factor
+        return scaled
 
     x = np.ones((50, 20), "float32")
     profile = scaled.profile(x[:, ::2], 2.0)
@@ -277,7 +278,8 @@ def test_the_nearer_limit(
 ) -> None:
     limits = Limits(singles=100, doubles=50, reading=200, moving=100)
     reached = limits.reached({"doubles": False} | COST | change, seconds, cached=cached)
-    assert (reached.bound, reached.of_limit) == (expected[0], pytest.approx(expected[1]))
+    assert reached.bound == expected[0]
+    assert reached.of_limit == pytest.approx(expected[1])
 
 
 @pytest.mark.parametrize("program", ["demo", "FILE"])

@@ -104,7 +104,7 @@ def test_training_lowers_the_loss_and_redraws(browser: webdriver.Chrome) -> None
     assert int(text(browser, "speed").replace(",", "")) > 0
     assert pixels(browser, "#surface") != surface
     assert len(set(pixels(browser, "#features canvas"))) == len(features) == 8
-    assert not browser.get_log("browser")
+    assert not browser.get_log("browser")  # type: ignore[no-untyped-call]
 
 
 def test_paused_it_stands_still(browser: webdriver.Chrome) -> None:

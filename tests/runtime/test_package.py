@@ -15,12 +15,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import graphc
-from graphc.runtime import package
 from graphc.runtime.artifact import FORMAT, Manifest
 from graphc.runtime.buffers import ParameterStorage
 from graphc.runtime.errors import ArtifactError, PythonVersionError, StorageError, TargetError
 from graphc.runtime.executable import Executable
-from graphc.runtime.folder import digest
+from graphc.runtime.folder import MANIFEST, digest
 from graphc.runtime.loading import load
 from tests.runtime.programs import accumulate, add, host_record
 
@@ -43,7 +42,7 @@ def saved(step: Executable, tmp_path: Path) -> Path:
 
 def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change the manifest and make its digest right again, as a forger would."""
-    path = folder / package.MANIFEST
+    path = folder / MANIFEST
     document = json.loads(path.read_text())
     change(document["manifest"])
     canonical = json.dumps(document["manifest"], sort_keys=True, separators=(",", ":"))
