@@ -130,9 +130,11 @@ def indices_of(axes: Sequence[Axis]) -> Indices:
 class Buffer:
     """A stored tensor: its address and, for each of its axes, the stride in elements.
 
-    `written` says that the kernel being emitted writes it, too.
+    `written` says that the kernel being emitted writes it, too. `origin` is the position of an
+    element that is there wherever the kernel is called with an address for it, unless it is empty.
     """
 
     address: Value
     strides: tuple[int, ...]
     written: bool = False
+    origin: int = 0

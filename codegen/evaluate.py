@@ -363,8 +363,9 @@ class Evaluator:
         where = self._along_lanes(base, step)
         if where.lanes == 1:
             if mask is not None:
-                # Inactive, it is read from the start of the buffer, which is not empty.
-                where = function.select(function.any_lane(mask), where, index(0))
+                # Inactive, an element is read that is there: the buffer is not empty.
+                there = index(buffer.origin)
+                where = function.select(function.any_lane(mask), where, there)
             address = function.offset(buffer.address, node.dtype, where)
             return function.load(address, node.dtype, read_only=read_only)
         addresses = function.offset(buffer.address, node.dtype, where)

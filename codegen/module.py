@@ -202,7 +202,8 @@ class _KernelWriter:
         for node in (*kernel.reads, *kernel.writes):
             slot = memory.storage[node]
             function.comment(f"{places[slot].ref} is {names[node]} : {node.type}")
-            self.buffers[node] = buffer_of(node, places[slot], slot in written)
+            origin = kernel.origins.get(node, 0)
+            self.buffers[node] = buffer_of(node, places[slot], slot in written, origin)
 
     def contraction(self, declared: Contraction, schedule: ContractionSchedule, phase: int) -> None:
         stores = tuple((node, self.buffers[node]) for node in self.kernel.writes)
@@ -257,13 +258,21 @@ class _StepWriter:
         place = self.function.offset(self.buffers, POINTER, index(number))
         return self.function.load(place, POINTER)
 
+    def addresses(self, kernel: KernelPlan) -> list[Value]:
+        """Of what a kernel touches, moved to where its code has it."""
+        addresses = {slot: self.address(slot) for slot in _slots(kernel, self.memory)}
+        for node, distance in kernel.distances.items():
+            slot = self.memory.storage[node]
+            addresses[slot] = self.function.offset(addresses[slot], node.dtype, index(distance))
+        return list(addresses.values())
+
     def measured(self, kernel: KernelPlan) -> AbstractContextManager[None]:
         """Around the calls of a kernel: clocks, if this step is profiled."""
         return self.clocks.around(self.function, kernel) if self.clocks else nullcontext()
 
     def run(self, kernel: KernelPlan, phases: Sequence[Phase]) -> None:
         """Write the calls of a kernel's functions."""
-        arguments = [self.address(slot) for slot in _slots(kernel, self.memory)]
+        arguments = self.addresses(kernel)
         if kernel.scratch_bytes:
             offset = self.memory.scratch[kernel.group.name]
             arguments.append(self.address(Storage("workspace", offset)))
@@ -279,7 +288,7 @@ class _StepWriter:
         self, bundle: Bundle, kernels: Sequence[KernelPlan], phases: Sequence[Phase]
     ) -> None:
         """Write the call of kernels that run side by side; each has one function."""
-        arguments = [[self.address(slot) for slot in _slots(k, self.memory)] for k in kernels]
+        arguments = [self.addresses(kernel) for kernel in kernels]
         table = self._filled_table([address for each in arguments for address in each])
         name = f"{self.function.name}.{kernels[0].group.name}.bundle"
         functions, sizes = [phase.function for phase in phases], [*map(len, arguments)]

@@ -6,8 +6,10 @@ that differ in nothing but addresses have equal keys, and are planned and writte
 
 from __future__ import annotations
 
+import operator
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from graphc.codegen.bundles import Bundle, find_bundles
 from graphc.codegen.coordinates import Buffer
@@ -25,11 +27,12 @@ from graphc.codegen.values import POINTER, Value
 from graphc.ir.graph import Graph, KernelGroup, Node
 from graphc.ir.nested import all_graphs, nested_graphs
 from graphc.ir.op import Family
+from graphc.ir.ops.slicing import SliceAttrs
 from graphc.ir.passes.inline import is_stored_source, is_view
 from graphc.ir.passes.lifetimes import stored_nodes
 from graphc.ir.passes.plan_memory import MemoryPlan, plan_memory
 from graphc.ir.passes.reuse import Reuse, choose_reuse
-from graphc.ir.types import row_major_strides
+from graphc.ir.types import Shape, row_major_strides
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,9 @@ class KernelPlan:
     one's name, and `loops` are that one's, too. A kernel that calls a function from outside,
     or runs one that does, `may_fail`: it gives a status. `sharing` says how tasks share it, None
     where it is not worth it; `nanoseconds` is the time on one core, as estimated.
+
+    Of reads of which it takes slices alone, `origins` says at which element the first starts, and
+    `distances` how many elements that is after where the code that it shares starts.
     """
 
     group: KernelGroup
@@ -53,6 +59,8 @@ class KernelPlan:
     sharing: Sharing | None = None
     same_as: str = ""
     may_fail: bool = False
+    origins: Mapping[Node, int] = field(default_factory=dict)
+    distances: Mapping[Node, int] = field(default_factory=dict)
 
     @property
     def tasks(self) -> int:
@@ -111,18 +119,49 @@ def _plan_kernels(
     first: dict[Hashable, KernelPlan] = {}
     for group, stored in stored_nodes(graph).items():
         reads, writes = _reads(group), tuple(stored)
-        key = _key(group, reads, writes, places)
+        starts = _starts(group, reads, writes, places)
+        key = _key(group, reads, writes, places, starts)
+        origins = {node: _position(node, start) for node, start in starts.items()}
         if key in first:
-            name = first[key].group.name
-            plan = replace(first[key], group=group, reads=reads, writes=writes, same_as=name)
+            plan = _same_code(first[key], group, reads, writes, origins)
         else:
-            plan = first[key] = _plan_kernel(group, reads, writes, key, target, threads, nested)
+            plan = _plan_kernel(group, reads, writes, key, target, threads, nested)
+            plan = first[key] = replace(plan, origins=origins)
         yield plan
 
 
-def buffer_of(node: Node, address: Value, written: bool = False) -> Buffer:
+def _same_code(
+    first: KernelPlan,
+    group: KernelGroup,
+    reads: tuple[Node, ...],
+    writes: tuple[Node, ...],
+    origins: Mapping[Node, int],
+) -> KernelPlan:
+    """A kernel with the code of an earlier one, of which it differs in addresses."""
+    distances = {
+        node: origins[node] - first.origins[other]
+        for node, other in zip(reads, first.reads, strict=True)
+        if node in origins
+    }
+    return replace(
+        first,
+        group=group,
+        reads=reads,
+        writes=writes,
+        same_as=first.group.name,
+        origins=origins,
+        distances=distances,
+    )
+
+
+def buffer_of(node: Node, address: Value, written: bool = False, origin: int = 0) -> Buffer:
     """A stored node at an address: row-major, without gaps."""
-    return Buffer(address, row_major_strides(node.shape), written)
+    return Buffer(address, row_major_strides(node.shape), written, origin)
+
+
+def _position(node: Node, at: Shape) -> int:
+    """How many elements of a stored node lie before one."""
+    return sum(map(operator.mul, at, row_major_strides(node.shape)))
 
 
 def _plan_kernel(
@@ -185,15 +224,46 @@ def _places(graph: Graph, reused: Reuse) -> dict[Node, Node]:
     return places
 
 
+def _starts(
+    group: KernelGroup,
+    reads: Sequence[Node],
+    writes: Sequence[Node],
+    places: Mapping[Node, Node],
+) -> dict[Node, Shape]:
+    """Where the first slice starts of each read that a kernel takes slices of alone. One that
+    shares memory with another value has one address with it, and is left out."""
+    starts: dict[Node, Shape] = {}
+    whole: set[Node] = set()
+    for node in group.nodes:
+        for operand in node.operands:
+            if isinstance(node.attrs, SliceAttrs) and node.type.size:
+                starts.setdefault(operand, node.attrs.start)
+            else:
+                whole.add(operand)
+    touched = Counter(places[node] for node in (*reads, *writes))
+    return {
+        node: starts[node]
+        for node in reads
+        if node in starts and node not in whole and touched[places[node]] == 1
+    }
+
+
 def _key(
     group: KernelGroup,
     reads: Sequence[Node],
     writes: Sequence[Node],
     places: Mapping[Node, Node],
+    starts: Mapping[Node, Shape],
 ) -> Hashable:
     """What a kernel computes, without names, lines and addresses; and which of its reads and
-    writes share memory."""
+    writes share memory. Slices of a read that has a start are said to start relative to it."""
     number = {node: i for i, node in enumerate((*reads, *group.nodes))}
+
+    def attributes(node: Node) -> Hashable:
+        if not isinstance(node.attrs, SliceAttrs) or node.operands[0] not in starts:
+            return node.attrs
+        first = starts[node.operands[0]]
+        return replace(node.attrs, start=tuple(map(operator.sub, node.attrs.start, first)))
 
     def operand(node: Node) -> Hashable:
         return number.get(node, (node.op.name, node.attrs, node.type))
@@ -202,7 +272,7 @@ def _key(
     return (
         tuple(node.type for node in reads),
         tuple(
-            (node.op.name, node.attrs, node.type, tuple(operand(o) for o in node.operands))
+            (node.op.name, attributes(node), node.type, tuple(operand(o) for o in node.operands))
             for node in group.nodes
         ),
         tuple(number[node] for node in writes),
