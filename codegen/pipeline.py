@@ -31,6 +31,7 @@ from graphc.ir.passes.fuse import fuse
 from graphc.ir.passes.hoist_from_scans import hoist_from_scans
 from graphc.ir.passes.inline_regions import inline_regions
 from graphc.ir.passes.join_parts import join_parts
+from graphc.ir.passes.mask_by_result import mask_by_result
 from graphc.ir.passes.merge_scans import merge_scans
 from graphc.ir.passes.plan_memory import MemoryPlan
 from graphc.ir.passes.prune_scans import prune_scans
@@ -65,7 +66,15 @@ PIPELINE: tuple[tuple[str, tuple[Pass, ...]], ...] = (
             inside(scatter_updates),
         ),
     ),
-    ("fused", (inside(take_while_sweeping), inside(capture_constants), inside(fuse))),
+    (
+        "fused",
+        (
+            inside(mask_by_result),
+            inside(take_while_sweeping),
+            inside(capture_constants),
+            inside(fuse),
+        ),
+    ),
 )
 """The stages after the declared graph, each with the passes that lead to it, in order."""
 
