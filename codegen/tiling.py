@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from graphc.codegen import copy_costs
+from graphc.codegen.cache_sets import PAGE_BYTES, collide, overflows
 from graphc.codegen.coordinates import Axis, Buffer
-from graphc.codegen.microkernel import LINE_BYTES
 from graphc.codegen.operand import Contraction, Operand, neighbours_along, strided_access
 from graphc.codegen.target import Target
 from graphc.codegen.tile_costs import (
@@ -27,8 +27,6 @@ from graphc.codegen.tile_costs import (
 )
 from graphc.ir.graph import Node
 
-_PAGE_BYTES = 4096
-_WAYS = 8  # lines in a set of the L1 cache, of which there is one for each line of a page
 _LARGEST_PANELS = 4 << 20  # bytes of the right operand that are copied at a time
 _PANELS_WORTH_A_COPY = 6  # how often a left operand must be read for a copy of it to pay
 _TILES_WORTH_A_COPY = 8  # the same for a right operand that is larger than the L2 cache
@@ -339,24 +337,10 @@ def _left_packing(
         return copied
     size = contraction.dtype.bytes
     if access.stride(depth) == 1:
-        return copied if _collide(access.stride(contraction.rows) * size, rows) else "in place"
+        return copied if collide(access.stride(contraction.rows) * size, rows) else "in place"
     step = abs(access.stride(depth)) * size
-    worth = step >= _PAGE_BYTES and panels >= _PANELS_WORTH_A_COPY
-    return copied if worth or (panels > 1 and _overflows(step, terms, target)) else "in place"
-
-
-def _collide(step: int, rows: int) -> bool:
-    """Whether so many rows that lie `step` bytes apart share a set of the L1 cache that they push
-    one another out."""
-    sets = [row * step % _PAGE_BYTES // LINE_BYTES for row in range(rows)]
-    return max(map(sets.count, sets)) > _WAYS // 2
-
-
-def _overflows(step: int, terms: int, target: Target) -> bool:
-    """Whether so many lines, `step` bytes apart, are more than their sets of the L2 cache hold."""
-    way = target.l2_bytes // _WAYS
-    sets = way // math.gcd(max(step, LINE_BYTES), way)
-    return terms > _WAYS * sets // 2
+    worth = step >= PAGE_BYTES and panels >= _PANELS_WORTH_A_COPY
+    return copied if worth or (panels > 1 and overflows(step, terms, target)) else "in place"
 
 
 def _right_packing(
@@ -375,8 +359,8 @@ def _right_packing(
         if not small and row_tiles >= _TILES_WORTH_A_COPY:
             return "by depth"
         step = abs(access.stride(depth)) * size
-        overflows = row_tiles > 1 and _overflows(step, terms, target)
-        return "by depth" if overflows else "in place"
+        copied = row_tiles > 1 and overflows(step, terms, target)
+        return "by depth" if copied else "in place"
     if access is not None and access.stride(depth) == 1:
         return "transposed"
     if neighbours_along(right, buffers, (columns, depth)) is depth:

@@ -194,3 +194,10 @@ def test_a_deep_product_of_few_tiles_is_shared_along_the_depth() -> None:
     assert (kernel.sharing.axis, kernel.tasks) == ("depth", 2)
     assert kernel.schedule is not None
     assert kernel.sharing.units == kernel.schedule.depth_parts >= 16
+
+
+def test_rows_within_one_line_do_not_collide() -> None:
+    """Rows of three elements lie in the same lines: they need no copy, however many there are."""
+    schedule = product(32, 16, 3, "NT")
+    assert schedule.left == "in place"
+    assert product(64, 512, 1024, "NN").left != "in place"
