@@ -90,7 +90,7 @@ class Library:
     def __repr__(self) -> str:
         return f"<Library {self.manifest.name}: {', '.join(self._entries)}>"
 
-    def run(self, entry: LibraryEntry, buffers: list[NDArray[Any]]) -> int:
+    def _run(self, entry: LibraryEntry, buffers: list[NDArray[Any]]) -> int:
         """Call the C function of an entry and return its status."""
         arrays = [self.state_block, self._workspace, *buffers]
         with self._lock:
@@ -123,7 +123,7 @@ class Entry:
             *results, given = inputs[count:]
         else:
             results = [np.empty(output.shape, output.numpy) for output in outputs]
-        status = self._library.run(self._entry, [*inputs[:count], *results])
+        status = self._library._run(self._entry, [*inputs[:count], *results])
         if status > 0:
             self._binder.fail(status - self._first_guard, *inputs[:count])
         if status:

@@ -61,6 +61,17 @@ MESSAGES = {
 }
 
 
+RESERVED = frozenset(
+    [
+        *("abi_version", "state_bytes", "workspace_bytes", "alignment", "interface"),
+        *("param", "params", "initialize", "validate", "init", "check", "message"),
+        *("unknown_state", "unaligned", "wrong_processor", "wrong_interface"),
+        *("state", "state_block", "manifest", "reset", "restore"),
+    ]
+)
+"""What no entry can be called: in C and from Python, a library has these names already."""
+
+
 @dataclass(frozen=True)
 class StateField(Argument):
     """A param and where it begins in the state, in bytes."""
@@ -146,7 +157,8 @@ class LibraryManifest:
     def interface(self) -> int:
         """A number that differs where header and object would not fit, of 64 bits."""
         entries = [to_json((entry.name, entry.inputs, entry.outputs)) for entry in self.entries]
-        described = [self.abi, self.name, self.model.hex(), entries]
+        memory = [self.model.hex(), self.workspace_bytes]
+        described = [self.abi, self.name, memory, entries]
         return int.from_bytes(hashlib.sha256(_canonical(described)).digest()[:8], "little")
 
     @property

@@ -1,7 +1,7 @@
 """Names and types in C.
 
-Owns `c_identifier`, `parameters_of` and `c_type`. Imports the contract of libraries. Invariant: a
-name that leaves here can be declared in C and in C++, beside the others of its function.
+Owns `c_identifier`, `parameters_of`, `fresh` and `c_type`. Imports the contract of libraries.
+Invariant: a name that leaves here can be declared in C and in C++, beside the others of its kind.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ volatile wchar_t while xor xor_eq
 
 _TYPES = {"bool": "uint8_t", "f16": "uint16_t", "bf16": "uint16_t", "f32": "float", "f64": "double"}
 """Those that are not intN_t or uintN_t. A bool is a byte, 0 or 1; 16-bit floats are their bits."""
+
+
+_OF_HEADERS = re.compile(
+    r"\w+_t|U?INT\w*|SIZE_MAX|PTRDIFF_\w+|NULL|EOF|BUFSIZ|linux|unix|i386|std\w+"
+)
+"""What the headers that we include, and compilers, define themselves: types and macros."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +71,32 @@ def c_identifier(name: str) -> str:
     return f"{text}_" if text in _KEYWORDS.split() else text
 
 
-def parameters_of(entry: LibraryEntry) -> tuple[Parameter, ...]:
-    """What the function of an entry takes behind the state and the workspace."""
+def variable_name(name: str, library: str) -> str:
+    """The nearest name of a variable, beside the headers of C and that of the library.
+
+    >>> variable_name("size_t", "net"), variable_name("net_alignment", "net")
+    ('size_t_', 'net_alignment_')
+    """
+    text = c_identifier(name)
+    taken = _OF_HEADERS.fullmatch(text) or text.startswith(f"{library}_")
+    return f"{text}_" if taken else text
+
+
+def parameters_of(entry: LibraryEntry, library: str) -> tuple[Parameter, ...]:
+    """What the function of an entry of `library` takes behind the state and the workspace."""
     taken = {"state", "workspace"}
     found = []
     for arguments, is_output in ((entry.inputs, False), (entry.outputs, True)):
         for argument in arguments:
-            name = _fresh(c_identifier(argument.name), taken)
-            taken.add(name)
+            name = fresh(variable_name(argument.name, library), taken)
             found.append(Parameter(name, c_type(argument.dtype), argument, is_output))
     return tuple(found)
 
 
-def _fresh(name: str, taken: set[str]) -> str:
-    """An output may be called as an input is."""
+def fresh(name: str, taken: set[str]) -> str:
+    """A name that nothing else has, now `taken`: an output may be called as an input is."""
     candidate, number = name, 2
     while candidate in taken:
         candidate, number = f"{name}_{number}", number + 1
+    taken.add(candidate)
     return candidate

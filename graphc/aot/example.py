@@ -6,7 +6,9 @@ and its exit status says whether all calls succeeded.
 
 from __future__ import annotations
 
-from graphc.aot.c_names import Parameter, parameters_of
+from collections.abc import Sequence
+
+from graphc.aot.c_names import Parameter, fresh, parameters_of, variable_name
 from graphc.runtime.library_manifest import LibraryEntry, LibraryManifest
 
 _TEXT = """\
@@ -33,7 +35,6 @@ static int failed(int status) {{
 int main(void) {{
     void *state = aligned(state_memory), *workspace = aligned(workspace_memory);
     int status = {name}_init(state), round;
-    size_t i;
     if (status) return failed(status);
 {fills}
     for (round = 0; round < {rounds}; round++) {{
@@ -48,27 +49,26 @@ _ROUNDS = 5
 def example_text(manifest: LibraryManifest) -> str:
     """`example.c`."""
     arrays, fills, calls = [], [], []
+    taken = {"state_memory", "workspace_memory", "aligned", "failed", "main"}
     for entry in manifest.entries:
-        parameters = parameters_of(entry)
-        for parameter in parameters:
-            array = _array(entry, parameter)
+        used = []
+        for parameter in parameters_of(entry, manifest.name):
+            wished = variable_name(f"{entry.name}_{parameter.name}", manifest.name)
+            array = fresh(wished, taken)
+            used.append((parameter, array))
             size = max(parameter.argument.size, 1)
             arrays.append(f"static {parameter.type} {array}[{size}];\n")
             if not parameter.is_output:
                 fills.append(_fill(entry, parameter, array))
-        calls.append(_call(manifest, entry, parameters))
+        calls.append(_call(manifest, entry, used))
     return _TEXT.format(
         name=manifest.name,
         rounds=_ROUNDS,
         options=" -pthread" if manifest.threads > 1 else "",
         arrays="".join(arrays),
-        fills="\n".join(fills),
+        fills="\n".join(["    size_t i;", *fills]) if fills else "",
         calls="".join(calls),
     )
-
-
-def _array(entry: LibraryEntry, parameter: Parameter) -> str:
-    return f"{entry.name}_{parameter.name}"
 
 
 def _fill(entry: LibraryEntry, parameter: Parameter, array: str) -> str:
@@ -82,13 +82,15 @@ def _fill(entry: LibraryEntry, parameter: Parameter, array: str) -> str:
     return f"    for (i = 0; i < {count}; i++) {array}[i] = ({parameter.type})({value});"
 
 
-def _call(manifest: LibraryManifest, entry: LibraryEntry, parameters: tuple[Parameter, ...]) -> str:
-    arguments = ", ".join(["state", "workspace", *(_array(entry, each) for each in parameters)])
+def _call(
+    manifest: LibraryManifest, entry: LibraryEntry, used: Sequence[tuple[Parameter, str]]
+) -> str:
+    arguments = ", ".join(["state", "workspace", *(array for _, array in used)])
     lines = [
         f"        status = {manifest.name}_{entry.name}({arguments});",
         "        if (status) return failed(status);",
     ]
-    if results := [each for each in parameters if each.is_output]:
-        first = _array(entry, results[0])
+    if results := [array for parameter, array in used if parameter.is_output]:
+        first = results[0]
         lines.append(f'        printf("{entry.name}: %g\\n", (double){first}[0]);')
     return "\n".join(lines) + "\n"

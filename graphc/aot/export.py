@@ -7,8 +7,9 @@ is there as a whole or not at all, and one that holds other files is not touched
 from __future__ import annotations
 
 import importlib
+import inspect
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -30,7 +31,7 @@ from graphc.runtime.artifact import FileRecord
 from graphc.runtime.buffers import ParameterStorage
 from graphc.runtime.errors import ArtifactError
 from graphc.runtime.folder import MANIFEST, manifest_document, records, refuse_foreign, write_folder
-from graphc.runtime.library_manifest import LibraryManifest
+from graphc.runtime.library_manifest import RESERVED, LibraryManifest
 from graphc.runtime.library_package import written_by_export
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def export(
     most; with 1 the code needs nothing at all.
 
     Raises `UnknownTargetError` for names that LLVM does not know, `BoundaryError` for a step that
-    calls functions of this process, `NameClashError` where two parameters share a name, and
+    calls functions of this process, `NameClashError` where two parameters share a name and for an
+    entry that is called as what every library has, such as init, and
     `ArtifactError` where the folder holds files of others, unless `force` says to replace them.
 
     >>> import tempfile
@@ -93,6 +95,7 @@ def export(
 
     if not entries:
         raise BoundaryError("there is no step to export", help="pass one: train=step")
+    refuse_reserved(entries)
     place = Path(folder).absolute()
     name = c_identifier(name or place.name)
     targets = [named_target(target, each, features) for each in cpu.split(",")]
@@ -108,6 +111,16 @@ def export(
     document = manifest_document(manifest.to_json(), manifest.canonical())
     write_folder(place, {**contents, MANIFEST: document})
     return Export(place, manifest, report_of(compiled), tuple(linked.notes))
+
+
+def refuse_reserved(names: Iterable[str]) -> None:
+    """Raise `NameClashError` for an entry whose name a library, or `export`, has for itself."""
+    own = {*RESERVED, *(inspect.signature(export).parameters.keys() - {"entries"})}
+    if clashing := sorted(own.intersection(names)):
+        raise NameClashError(
+            f"an entry cannot be named {clashing[0]}, which every library has already",
+            help=f"give the step another name, such as {clashing[0]}_step",
+        )
 
 
 def compiled_library(

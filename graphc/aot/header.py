@@ -118,7 +118,7 @@ def header_text(manifest: LibraryManifest) -> str:
         processors=_processors(manifest),
         total=total,
         threads=threads,
-        guard=f"{name.upper()}_H",
+        guard=f"GRAPHC_{name}_H",
         abi=ABI,
         state=manifest.state_bytes,
         workspace=manifest.workspace_bytes,
@@ -138,18 +138,18 @@ def _processors(manifest: LibraryManifest) -> str:
 
 def _entry(manifest: LibraryManifest, entry: LibraryEntry) -> str:
     pointers = ["void *state", "void *workspace"]
-    pointers += [parameter.declaration for parameter in parameters_of(entry)]
+    pointers += [each.declaration for each in parameters_of(entry, manifest.name)]
     parameters = ",\n    ".join(pointers)
-    comment = "\n".join(f" * {line}".rstrip() for line in _comment(entry))
+    comment = "\n".join(f" * {line}".rstrip() for line in _comment(manifest.name, entry))
     return f"\n/*{comment[2:]}\n */\nint {manifest.name}_{entry.name}(\n    {parameters});\n"
 
 
-def _comment(entry: LibraryEntry) -> Iterator[str]:
+def _comment(library: str, entry: LibraryEntry) -> Iterator[str]:
     if entry.updates:
         yield f"Changes {', '.join(entry.updates)}."
     else:
         yield "Changes no parameter."
-    for parameter in parameters_of(entry):
+    for parameter in parameters_of(entry, library):
         verb = "gets" if parameter.is_output else "is"
         notes = [
             f"; each value is from {guard.minimum} to {guard.size - 1}"

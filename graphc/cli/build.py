@@ -13,7 +13,7 @@ from pathlib import Path
 
 from graphc.aot.c_names import c_identifier
 from graphc.aot.check import differences
-from graphc.aot.export import Export, export
+from graphc.aot.export import Export, export, refuse_reserved
 from graphc.cli.failure import CommandError
 from graphc.cli.program import find_steps
 from graphc.ir.diagnostics import GraphError
@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> None:
     """Build the library, and check or weigh it if asked."""
     steps = {c_identifier(name): step for name, step in find_steps(options.programs).items()}
     try:
+        refuse_reserved(steps)
         written = export(
             options.output,
             name=options.name or c_identifier(Path(options.output).absolute().name),

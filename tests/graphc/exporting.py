@@ -21,6 +21,8 @@ Array = np.ndarray[Any, Any]
 
 STEPS = 200
 
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
+
 PROGRAM = """\
 #include <stdio.h>
 #include <stdlib.h>

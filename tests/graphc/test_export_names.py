@@ -1,0 +1,102 @@
+"""Names of a library, its entries and their arguments, in C, in CMake and from Python."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import graphc as gc
+from graphc.cli import main
+from graphc.runtime.library_manifest import RESERVED
+from tests.graphc.exporting import STRICT, c_compiler, run
+
+X = np.arange(3, dtype="float32")
+
+
+def doubling(name: str = "x") -> gc.Step:
+    """A step whose input has a name, beside inputs of types from headers."""
+    x, count = gc.input(name, 3), gc.input("n", 3, gc.int32)
+    return gc.compile([x, count], {"x": x * 2, "y": x + count})
+
+
+def run_example(folder: Path, name: str, *options: str) -> str:
+    """Build the example with all warnings, and run it."""
+    command = [c_compiler(), *STRICT, *options, "example.c", f"{name}.o", "-o", "example"]
+    run(command, folder)
+    return run([folder / "example"], folder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("layer.w", "for", "class", "state", "workspace", "i", "status", "void"),
+        *("int32_t", "size_t", "NULL", "INT8_MAX", "linux", "net_alignment", "net_param"),
+    ],
+)
+def test_of_an_input(name: str, tmp_path: Path) -> None:
+    gc.export(tmp_path / "net", name="net", f=doubling(name))
+    assert "f: 0" in run_example(tmp_path / "net", "net")
+    run_example(tmp_path / "net", "net", "-std=gnu99")
+    got = gc.load(tmp_path / "net").f(X, X.astype("int32"))
+    assert_array_equal(got["x"], 2 * X)
+
+
+@pytest.mark.parametrize(
+    "name", ["int", "x-y", "2net", "example", "test", "help", "install", "_stdint", "linux"]
+)
+def test_of_a_library(name: str, tmp_path: Path) -> None:
+    """With the compiler's own ways, and with CMake."""
+    written = gc.export(tmp_path / name, f=doubling())
+    run_example(tmp_path / name, written.manifest.name)
+    cmake = shutil.which("cmake")
+    assert cmake, "this test needs cmake"
+    subprocess.run([cmake, "-S", tmp_path / name, "-B", tmp_path / "b"], check=True)
+
+
+def test_arrays_of_the_example_do_not_clash(tmp_path: Path) -> None:
+    """Two entries and their inputs, glued; and what would be a type of C."""
+    steps = {"a": doubling("b_c"), "a_b": doubling("c"), "size": doubling("t")}
+    gc.export(tmp_path / "net", name="net", **steps)
+    assert run_example(tmp_path / "net", "net").count("size:") == 5
+
+
+def test_an_entry_without_inputs_and_one_without_outputs(tmp_path: Path) -> None:
+    w, x = gc.param("w", X), gc.input("x", 3)
+    steps = {"read": gc.compile([], w + 0), "write": gc.compile([x], (), {w: w + x})}
+    gc.export(tmp_path / "both", name="net", **steps)
+    gc.export(tmp_path / "read", name="net", read=steps["read"])
+    run_example(tmp_path / "both", "net")
+    run_example(tmp_path / "read", "net")
+    library = gc.load(tmp_path / "both")
+    library.write(X)
+    assert_array_equal(library.read(), 2 * X)
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_of_an_entry_that_every_library_has(name: str, tmp_path: Path) -> None:
+    with pytest.raises(gc.errors.NameClashError, match=f"named {name}, .*\n.*such as {name}_step"):
+        gc.export(tmp_path / "net", **{name: doubling()})
+    assert not (tmp_path / "net").exists()
+
+
+@pytest.mark.parametrize("name", ["run", "__x", "f2", "main", "example"])
+def test_of_other_entries(name: str, tmp_path: Path) -> None:
+    gc.export(tmp_path / "net", name="net", **{name: doubling()})
+    run_example(tmp_path / "net", "net")
+    got = getattr(gc.load(tmp_path / "net"), name)(X, X.astype("int32"))
+    assert_array_equal(got["x"], 2 * X)
+
+
+@pytest.mark.parametrize("name", ["target", "init"])
+def test_the_command_refuses_an_entry(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(f"import graphc as gc\nx = gc.input('x', 3)\n{name} = gc.compile([x], x)\n")
+    assert main(["build", f"{path}:{name}", "-o", str(tmp_path / "net")]) == 2
+    assert f"an entry cannot be named {name}" in capsys.readouterr().err
