@@ -1,7 +1,8 @@
 """Processors by name, for code that is to run elsewhere.
 
-Owns `named_target`. Imports llvmlite.binding and `codegen.target`. Invariant: what a processor can
-do is found by letting LLVM write code for it, never looked up in a list of our own.
+Owns `named_target` and `named_targets`. Imports llvmlite.binding and the rest of `codegen`.
+Invariant: what a processor can do is found by letting LLVM write code for it, never looked up in a
+list of our own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import llvmlite.binding as llvm
 from graphc.codegen.errors import UnknownTargetError
 from graphc.codegen.isolated import isolated
 from graphc.codegen.target import Target, host_target
+from graphc.codegen.x86_level import level_of
 
 _SAMPLE = """
 define void @scaled(ptr %a, ptr %b, ptr %c) {
@@ -93,6 +95,21 @@ def named_target(triple: str = "", cpu: str = "", features: str = "") -> Target:
         features = _joined(default_features, features)
     _check_names(triple, cpu, features)
     return isolated(_described, triple, cpu, features)
+
+
+def named_targets(triple: str = "", cpus: str = "", features: str = "") -> list[Target]:
+    """The processors of a list separated by commas, for code that chooses among them.
+
+    Raises `UnknownTargetError` where each is not of a higher level of x86-64 than the one before.
+    """
+    targets = [named_target(triple, cpu.strip(), features) for cpu in cpus.split(",")]
+    levels = list(map(level_of, targets))
+    if levels != sorted({*levels}):
+        raise UnknownTargetError(
+            f"code cannot choose among the processors {cpus!r}",
+            help="a list has levels of x86-64, the least first: x86-64,x86-64-v3,x86-64-v4",
+        )
+    return targets
 
 
 def _joined(first: str, second: str) -> str:

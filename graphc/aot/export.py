@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import io
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -33,6 +34,7 @@ from graphc.runtime.errors import ArtifactError
 from graphc.runtime.folder import MANIFEST, manifest_document, records, refuse_foreign, write_folder
 from graphc.runtime.library_manifest import RESERVED, LibraryManifest
 from graphc.runtime.library_package import written_by_export
+from graphc.threads import check_threads
 
 if TYPE_CHECKING:
     from graphc.codegen.library import CompiledLibrary
@@ -76,9 +78,10 @@ def export(
     most; with 1 the code needs nothing at all.
 
     Raises `UnknownTargetError` for names that LLVM does not know, `BoundaryError` for a step that
-    calls functions of this process, `NameClashError` where two parameters share a name and for an
-    entry that is called as what every library has, such as init, and
-    `ArtifactError` where the folder holds files of others, unless `force` says to replace them.
+    calls functions of this process and for threads where the platform has none, `NameClashError`
+    where two parameters share a name and for an entry that is called as what every library has,
+    such as init, and `ArtifactError` where the folder holds files of others, unless `force` says to
+    replace them.
 
     >>> import tempfile
     >>> import numpy as np
@@ -91,14 +94,20 @@ def export(
     ...     library.double(np.ones(3, "float32"))
     array([2., 2., 2.], dtype=float32)
     """
-    from graphc.codegen.processors import named_target
+    from graphc.codegen.processors import named_targets
 
     if not entries:
         raise BoundaryError("there is no step to export", help="pass one: train=step")
     refuse_reserved(entries)
     place = Path(folder).absolute()
     name = c_identifier(name or place.name)
-    targets = [named_target(target, each, features) for each in cpu.split(",")]
+    check_threads(threads)
+    targets = named_targets(target, cpu, features)
+    if threads > 1 and re.search("-none|^wasm|-windows", targets[0].triple):
+        raise BoundaryError(
+            f"{targets[0].triple} has no threads as POSIX defines them",
+            help="build with one thread: a library's functions can be called from many",
+        )
     compiled = compiled_library(name, entries, targets, threads)
     linked = link(compiled.manifest, compiled.object_bytes)
     contents = _contents(compiled, _initial(entries))

@@ -48,12 +48,14 @@ def link(manifest: LibraryManifest, object_bytes: bytes) -> Linked:
         place = Path(folder)
         (place / f"{manifest.name}.o").write_bytes(object_bytes)
         if triple.startswith("wasm"):
-            _link_wasm(manifest, place, linked)
-        elif "-none" in triple:
-            _archive(manifest, place, linked)
+            makers = [_link_wasm]
         else:
-            _archive(manifest, place, linked)
-            _link_shared(manifest, place, linked)
+            makers = [_archive] if "-none" in triple else [_archive, _link_shared]
+        for make in makers:
+            try:
+                make(manifest, place, linked)
+            except ArtifactError as error:
+                linked.notes.append(f"a library was not made: {error.summary}")
     return linked
 
 
@@ -98,7 +100,7 @@ def _link_shared(manifest: LibraryManifest, place: Path, linked: Linked) -> None
     if _is_native(triple) and compiler:
         command = [compiler]
     elif (found := zig()) and triple in _ZIG_PLATFORMS:
-        command = [*found, "cc", "-target", _ZIG_PLATFORMS[triple], "-nostdlib"]
+        command = [*found, "cc", "-target", _ZIG_PLATFORMS[triple]]
     elif _is_native(triple):
         linked.notes.append(_missing("the shared library", "gcc or clang"))
         return
@@ -144,6 +146,5 @@ def _run(command: Sequence[str], place: Path) -> None:
     if outcome.returncode:
         tool = " ".join(command[:3])
         raise ArtifactError(
-            f"{tool} ended with {outcome.returncode}: {outcome.stderr.strip()[:500]}",
-            help="the object file alone links with any C compiler",
+            f"{tool} ended with {outcome.returncode}: {outcome.stderr.strip()[:500]}"
         )

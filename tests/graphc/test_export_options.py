@@ -1,0 +1,58 @@
+"""Processors, threads and tools that a build is given, and those that it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.aot import linking
+
+X86_64 = "x86_64-unknown-linux-gnu"
+
+
+def step() -> gc.Step:
+    x = gc.input("x", 3)
+    return gc.compile([x], 2 * x)
+
+
+@pytest.mark.parametrize(
+    "cpus",
+    [",", "x86-64,", "x86-64-v3,x86-64", "x86-64,x86-64", "x86-64-v3,skylake"],
+)
+def test_processors_that_cannot_be_told_apart(cpus: str, tmp_path: Path) -> None:
+    with pytest.raises(gc.errors.GraphError, match=r"cannot choose among .*\n.*the least first"):
+        gc.export(tmp_path / "net", target=X86_64, cpu=cpus, f=step())
+    assert not (tmp_path / "net").exists()
+
+
+def test_two_processors_of_another_platform(tmp_path: Path) -> None:
+    cpus, arm = "cortex-a53,cortex-a72", "aarch64-unknown-linux-gnu"
+    with pytest.raises(gc.errors.GraphError, match="cannot choose among"):
+        gc.export(tmp_path / "net", target=arm, cpu=cpus, f=step())
+
+
+@pytest.mark.parametrize("threads", [0, -1, 10**6, 1.5, True])
+def test_numbers_of_threads_that_cannot_be(threads: Any, tmp_path: Path) -> None:
+    with pytest.raises(gc.errors.AttributeValueError, match="threads must be a whole number"):
+        gc.export(tmp_path / "net", threads=threads, f=step())
+
+
+@pytest.mark.parametrize("target", ["wasm32-unknown-unknown", "thumbv7em-none-eabi"])
+def test_threads_where_there_are_none(target: str, tmp_path: Path) -> None:
+    with pytest.raises(gc.errors.BoundaryError, match=f"{target} has no threads"):
+        gc.export(tmp_path / "net", target=target, threads=2, f=step())
+
+
+def test_a_linker_that_fails_leaves_the_object(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(linking.shutil, "which", lambda _: "false")
+    written = gc.export(tmp_path / "net", name="net", f=step())
+    assert (tmp_path / "net" / "net.o").exists()
+    assert not (tmp_path / "net" / "libnet.a").exists()
+    assert len(written.notes) == 2
+    assert "a library was not made: " in written.notes[0]
+    assert "false" in written.notes[0]
+    assert gc.load(tmp_path / "net").f(np.ones(3, "float32")).tolist() == [2, 2, 2]
