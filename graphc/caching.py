@@ -28,9 +28,18 @@ from graphc.ir.nested import all_graphs
 from graphc.ir.ops import OPS
 from graphc.ir.printer import named_constants, print_graph
 from graphc.resources import Resources
-from graphc.runtime.artifact import Artifact, PythonRecord, Structure
+from graphc.runtime.artifact import (
+    POOL_SYMBOL,
+    Artifact,
+    Manifest,
+    PythonRecord,
+    Structure,
+    TargetRecord,
+)
 from graphc.runtime.cache import Cache, Entry
+from graphc.runtime.errors import ArtifactError
 from graphc.runtime.records import to_json
+from graphc.runtime.threads import compiled_pool, load_pool, pool_text
 
 Array = NDArray[Any]
 
@@ -106,6 +115,31 @@ class Slot:
     def discard(self) -> None:
         """Remove what is kept here."""
         self.cache.discard(self.key)
+
+
+def load_pool_from(cache: Cache) -> None:
+    """Have the pool of threads, whose object is kept like a step; where it is not there, it is
+    compiled and put there."""
+
+    def kept() -> bytes:
+        entry = cache.fetch(_pool_key())
+        if entry is not None:
+            return entry.artifact.kernels
+        manifest = Manifest("pool", POOL_SYMBOL, TargetRecord(host_target().triple, "", ""))
+        artifact = Artifact(manifest, compiled_pool(), b"")
+        cache.store(_pool_key(), Entry(artifact))
+        return artifact.kernels
+
+    try:
+        load_pool(kept)
+    except ArtifactError:  # what was written can no longer be linked: it is compiled when needed
+        cache.discard(_pool_key())
+
+
+def _pool_key() -> bytes:
+    triple = host_target().triple
+    text = repr(("pool", triple, pool_text(triple), compiler()))
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _is_portable(graph: Graph) -> bool:

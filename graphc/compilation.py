@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc import config
 from graphc.building import Program, build_program
-from graphc.caching import Cached, Slot
+from graphc.caching import Cached, Slot, load_pool_from
 from graphc.ir.location import provenance
 from graphc.public import at_user_line
 from graphc.resources import Resources, bytes_of
@@ -177,12 +177,18 @@ def _found_or_made(program: Program, resources: Resources) -> Step:
     code = slot.fetch()
     if code is not None:
         try:
-            return Step(program, code, resources)
+            return _loaded(program, code, resources, slot)
         except ArtifactError:  # what was written can no longer be linked
             slot.discard()
-    step = Step(program, _compiled(program, resources), resources)
+    step = _loaded(program, _compiled(program, resources), resources, slot)
     slot.store(step.artifact, step.compilation.constants)
     return step
+
+
+def _loaded(program: Program, code: Cached | Compilation, resources: Resources, slot: Slot) -> Step:
+    if code.artifact.manifest.threads > 1:
+        load_pool_from(slot.cache)
+    return Step(program, code, resources)
 
 
 def _compiled(program: Program, resources: Resources) -> Compilation:

@@ -179,7 +179,9 @@ class PythonRecord:
             version=f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}",
             pointer_bytes=np.dtype(np.uintp).itemsize,
             header_bytes=object.__basicsize__,
-            free_threaded=bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+            # Older ones have no such build, and reading how they were built takes a millisecond.
+            free_threaded=sys.version_info >= (3, 13)
+            and bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
             numpy=int(np.__version__.split(".")[0]),
         )
 

@@ -1,17 +1,19 @@
 """The thread pool of this process.
 
-Owns `pool_address`, which compiles `threads.ll` when the first code that needs it is loaded.
-Imports llvmlite.binding, and that only then. Invariant: a process has one pool, and its code stays
-in memory until the process ends, for workers may be running it.
+Owns `pool_address`, which compiles `threads.ll` when the first code that needs it is loaded, and
+`load_pool`, for which it was compiled before. Imports llvmlite.binding, and that only then.
+Invariant: a process has one pool, and its code stays in memory until the process ends, for workers
+may be running it.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
 from graphc.runtime.artifact import POOL_SYMBOL
+from graphc.runtime.errors import ArtifactError
 
 _X86 = """
 declare void @llvm.x86.sse2.pause()
@@ -69,7 +71,10 @@ define internal void @graphc.pool.set_mode(i64 %mode) {
 _PROCESSORS = {"x86_64": _X86, "aarch64": _ARM, "arm64": _ARM}
 """What is said of a processor, by the head of its triple. The mode of others is left as it is."""
 
-_compiling = Lock()
+_loading = Lock()
+
+_loaded: list[int] = []
+"""The address of the pool's function, once it is there."""
 
 
 def pool_text(triple: str) -> str:
@@ -81,22 +86,53 @@ def pool_text(triple: str) -> str:
 
 def pool_address() -> int:
     """Where the function of the pool is, compiled if it is not there yet."""
-    with _compiling:
-        return _compiled_address()
+    with _loading:
+        return _address(None)
 
 
-@cache
-def _compiled_address() -> int:
+def load_pool(pool_object: Callable[[], bytes]) -> None:
+    """Have the pool of this object, unless there is one already.
+
+    Raises `ArtifactError` where the object cannot be linked.
+    """
+    with _loading:
+        _address(pool_object)
+
+
+def compiled_pool() -> bytes:
+    """The object of the pool for this machine."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     triple = llvm.get_process_triple()
     # Unoptimised it is compiled three times as fast, and still takes half a microsecond a job.
-    machine = llvm.Target.from_triple(triple).create_target_machine(opt=0)
+    machine = llvm.Target.from_triple(triple).create_target_machine(
+        opt=0, reloc="pic", codemodel="small"
+    )
+    code: bytes = machine.emit_object(llvm.parse_assembly(pool_text(triple)))
+    return code
+
+
+def _address(pool_object: Callable[[], bytes] | None) -> int:
+    if not _loaded:
+        _loaded.append(_linked((pool_object or compiled_pool)()))
+    return _loaded[0]
+
+
+def _linked(code: bytes) -> int:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    triple = llvm.get_process_triple()
+    machine = llvm.Target.from_triple(triple).create_target_machine()
     engine = llvm.create_lljit_compiler(machine, use_jit_link=True)
-    builder = llvm.JITLibraryBuilder().add_ir(pool_text(triple)).add_current_process()
-    library = builder.export_symbol(POOL_SYMBOL).link(engine, "threads")
+    builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+    try:
+        library = builder.export_symbol(POOL_SYMBOL).link(engine, "threads")
+    except RuntimeError as error:
+        raise ArtifactError(f"the pool of threads cannot be linked: {error}") from None
     address = int(library[POOL_SYMBOL])
     # Neither is ever closed, not even while the interpreter ends.
     library.detach()

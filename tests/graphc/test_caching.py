@@ -400,3 +400,33 @@ def test_processes_that_compile_the_same_at_once_all_succeed(folder: Path) -> No
     assert len(outputs) == 1
     assert all(process.returncode == 0 for process in started)
     assert [path.suffix for path in folder.iterdir()] == [".step"]
+
+
+POOLED = """
+import sys
+from pathlib import Path
+import numpy as np
+import graphc as gc
+from graphc import caching
+caching._source_files = lambda: [("graphc/__init__.py", 1, 1)]  # as if nobody worked on it
+compiled, compile_pool = [], caching.compiled_pool
+caching.compiled_pool = lambda: compiled.append(1) or (b"no object" if {damage} else compile_pool())
+x = gc.input("x", (400, 900))
+step = gc.compile([x], gc.exp(gc.sin(x)).sum(), threads=2)
+assert step.manifest.threads == 2
+print(step(np.ones((400, 900), "float32")).tobytes().hex(), len(compiled))
+"""
+
+
+def test_the_pool_of_threads_is_compiled_once(folder: Path) -> None:
+    program = POOLED.format(damage=False)
+    (first, fresh), (second, kept) = (in_new_process(folder, program).split() for _ in range(2))
+    assert first == second
+    assert (fresh, kept) == ("1", "0")
+
+
+def test_a_pool_that_cannot_be_linked_is_compiled_again(folder: Path) -> None:
+    damaged, whole = POOLED.format(damage=True), POOLED.format(damage=False)
+    found = [in_new_process(folder, each).split() for each in (damaged, whole, whole)]
+    assert len({result for result, _ in found}) == 1
+    assert [count for _, count in found] == ["1", "1", "0"]
