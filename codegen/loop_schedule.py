@@ -96,7 +96,7 @@ def choose_schedule(
     abreast = reduces and not calls
     rows = _rows_together(axes, accesses, extents, registers) if abreast else 1
     widest = max([32, *(node.dtype.bits for node in group.nodes if node.dtype.is_float)])
-    one = target.vector_bits // widest
+    one = max(target.vector_bits // widest, 1)
     lanes = _lanes(one, registers // rows, extents[lane_axis])
     # The instructions of other targets have masks for few types, and are slow with them.
     masked = calls and target.vector_bits >= 512

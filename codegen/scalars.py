@@ -7,9 +7,10 @@ and vector math. Invariant: semantics are IEEE 754's, up to contraction of a mul
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from graphc.codegen import halves, vector_math
+from graphc.codegen import halves, rounding, vector_math
 from graphc.codegen.emit import FAST_CONTRACT, Function
 from graphc.codegen.multiply_add import FLOATS, multiply_add
 from graphc.codegen.values import Value, constant, is_number
@@ -126,16 +127,25 @@ class VectorScalars:
         return self.function.intrinsic("sqrt", x)
 
     def floor(self, x: Value) -> Value:
-        return self.function.intrinsic("floor", x)
+        return self._rounded("floor", rounding.floor, x)
 
     def ceil(self, x: Value) -> Value:
-        return self.function.intrinsic("ceil", x)
+        return self._rounded("ceil", rounding.ceil, x)
 
     def trunc(self, x: Value) -> Value:
-        return self.function.intrinsic("trunc", x)
+        return self._rounded("trunc", rounding.trunc, x)
 
     def round_even(self, x: Value) -> Value:
-        return self.function.intrinsic("roundeven", x)
+        return self._rounded("roundeven", rounding.round_even, x)
+
+    def _rounded(
+        self, name: str, instead: Callable[[VectorScalars, Value], Value], x: Value
+    ) -> Value:
+        """By an instruction. x86-64 has them since SSE4.1, Arm since version 8: those without a
+        multiply-add lack some."""
+        if self.function.module.has_fma or x.dtype not in FLOATS:
+            return self.function.intrinsic(name, x)
+        return instead(self, x)
 
     def bits(self, x: Value, dtype: DType) -> Value:
         return self.function.convert("bitcast", self._materialised(x), dtype)

@@ -1,0 +1,43 @@
+"""Rounding, and element types wider than a register, on processors that lack instructions."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.ir.types import FLOATS, DType
+
+VALUES = [0.0, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 8388607.5, 4503599627370495.5, 2.0**53, 1e30]
+SPECIAL = [5e-324, 1e-30, np.inf, np.nan]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_it_is_that_of_the_instructions(dtype: DType, tmp_path: Path) -> None:
+    """The baseline of x86-64 has none; nor is a library called."""
+    numbers = np.array([*VALUES, *SPECIAL], dtype.numpy)
+    given = np.concatenate([numbers, -numbers])
+    x = gc.input("x", given.shape, dtype)
+    outputs = (gc.floor(x), gc.ceil(x), gc.trunc(x), gc.rint(x))
+    gc.export(tmp_path / "net", name="net", f=gc.compile([x], outputs))
+    undefined = subprocess.run(
+        ["nm", "-u", tmp_path / "net" / "net.o"], capture_output=True, text=True, check=True
+    )
+    assert not undefined.stdout
+    for got, function in zip(
+        gc.load(tmp_path / "net").f(given), (np.floor, np.ceil, np.trunc, np.rint), strict=True
+    ):
+        np.testing.assert_array_equal(got, function(given))
+        finite = ~np.isnan(given)
+        np.testing.assert_array_equal(np.signbit(got)[finite], np.signbit(given)[finite])
+
+
+@pytest.mark.parametrize("target", ["riscv64-unknown-linux-gnu", "thumbv7em-none-eabi"])
+def test_elements_wider_than_a_register(target: str, tmp_path: Path) -> None:
+    x, n = gc.input("x", 13, gc.float64), gc.input("n", 13, gc.int64)
+    step = gc.compile([x, n], ((x * 2).sum(), x + n, n // 3))
+    gc.export(tmp_path / "net", name="net", target=target, f=step)
+    assert (tmp_path / "net" / "net.o").exists()
