@@ -211,6 +211,11 @@ class Function(Writer):
         self, address: Value, dtype: DType, mask: Value, *, read_only: bool = False
     ) -> Value:
         """Neighbours where `mask` is set, zero elsewhere; unset lanes are not touched."""
+        if mask.lanes == 1:
+            # LLVM masks vectors alone.
+            self.module.declare("@graphc.zero = private constant i64 0, align 8")
+            place = self.select(mask, address, Value("@graphc.zero", POINTER))
+            return self.load(place, dtype, read_only=read_only)
         stored, lanes = memory_type(dtype, mask.lanes), mask.lanes
         symbol = f"llvm.masked.load.{_memory_suffix(dtype, lanes)}.p0"
         self.module.declare(f"declare {stored} @{symbol}(ptr, i32, <{lanes} x i1>, {stored})")

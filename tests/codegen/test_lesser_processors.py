@@ -1,4 +1,4 @@
-"""Rounding, and element types wider than a register, on processors that lack instructions."""
+"""Rounding, wide elements and masks on processors that lack instructions for them."""
 
 from __future__ import annotations
 
@@ -40,4 +40,15 @@ def test_elements_wider_than_a_register(target: str, tmp_path: Path) -> None:
     x, n = gc.input("x", 13, gc.float64), gc.input("n", 13, gc.int64)
     step = gc.compile([x, n], ((x * 2).sum(), x + n, n // 3))
     gc.export(tmp_path / "net", name="net", target=target, f=step)
+    assert (tmp_path / "net" / "net.o").exists()
+
+
+def test_a_convolution_without_vectors(tmp_path: Path) -> None:
+    """Its edges are loaded where there are elements, one by one."""
+    images = gc.input("images", (4, 1, 12, 12))
+    layer = gc.nn.Conv2d(8, 3)
+    loss = (layer(images) ** 2).mean()
+    step = gc.compile([images], loss, gc.optim.Adam(0.01).updates(loss, layer.params))
+    target = "thumbv7em-none-eabihf"
+    gc.export(tmp_path / "net", name="net", target=target, cpu="cortex-m4", train=step)
     assert (tmp_path / "net" / "net.o").exists()
