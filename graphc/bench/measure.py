@@ -17,7 +17,7 @@ from graphc.bench import frameworks
 from graphc.bench.case import Arrays, Case, Data, Program, Work
 from graphc.bench.result import Outcome, Result
 from graphc.bench.target import OWN, Speedup
-from graphc.bench.timing import Clock, Effort, Times, in_turns
+from graphc.bench.timing import REST, Clock, Effort, Times, in_turns
 from graphc.limits import Limit, limits
 
 ONE_THREAD = "graphc, one thread"
@@ -59,7 +59,7 @@ def _time(
     work: Work | None,
 ) -> None:
     machine = {f"limit {n}": limit.run for n, limit in enumerate(beside)}
-    times = in_turns(calls | machine, effort)
+    times = in_turns(calls | machine, effort, REST if result.threads > 1 else 0.0)
     for name in calls:
         result.outcomes[name].times = times[name]
     if work:

@@ -48,15 +48,27 @@ class Times:
         return self.best if clock == "wall" else self.best_processor
 
 
-def in_turns(programs: Mapping[str, Callable[[], object]], effort: Effort) -> dict[str, Times]:
-    """The times of each program. All have been called before."""
+REST = 0.05
+"""Seconds between two programs with threads: those of the first go on looking for work for a while,
+and would take the cores from the second."""
+
+
+def in_turns(
+    programs: Mapping[str, Callable[[], object]], effort: Effort, rest: float = 0.0
+) -> dict[str, Times]:
+    """The times of each program, each after so many seconds of `rest`. All have been called
+    before."""
     counts = {name: _count(call, effort.run) for name, call in programs.items()}
-    begin = time.perf_counter()
+    spent = 0.0
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
     for done in range(effort.rounds):
         for name, call in programs.items():
+            if rest:
+                time.sleep(rest)
+                call()
             found[name].append(_seconds(call, counts[name]))
-        if done >= 2 and time.perf_counter() - begin > effort.budget:
+            spent += found[name][-1][0] * counts[name]
+        if done >= 2 and spent > effort.budget:
             break
     return {name: _times(runs) for name, runs in found.items()}
 
