@@ -59,6 +59,8 @@ class Export:
 
 def export(
     folder: str | PathLike[str],
+    steps: Mapping[str, Step] | None = None,
+    /,
     *,
     name: str = "",
     target: str = "",
@@ -70,12 +72,12 @@ def export(
 ) -> Export:
     """Write steps to a folder as one library that C can call, with nothing of Python in it.
 
-    Each of `entries` becomes a function NAME_ENTRY; all share one state, the parameters with the
-    values that they have now. `name` is the folder's unless given. `target` is a triple such as
-    aarch64-unknown-linux-gnu, without one this machine's platform; `cpu` a processor, "host", or
-    several levels of x86-64 separated by commas, the least first, of which the best is chosen where
-    the code runs; `features` a list as in `+avx2,-fma`. `threads` is how many work on a call at
-    most; with 1 the code needs nothing at all.
+    Each of `entries`, given by keyword or in a dict, becomes a function NAME_ENTRY; all share one
+    state, the parameters with the values that they have now. `name` is the folder's unless given.
+    `target` is a triple such as aarch64-unknown-linux-gnu, without one this machine's platform;
+    `cpu` a processor, "host", or several levels of x86-64 separated by commas, the least first, of
+    which the best is chosen where the code runs; `features` a list as in `+avx2,-fma`. `threads` is
+    how many work on a call at most; with 1 the code needs nothing at all.
 
     Raises `UnknownTargetError` for names that LLVM does not know, `BoundaryError` for a step that
     calls functions of this process and for threads where the platform has none, `NameClashError`
@@ -96,6 +98,7 @@ def export(
     """
     from graphc.codegen.processors import named_targets
 
+    entries = {**(steps or {}), **entries}
     if not entries:
         raise BoundaryError("there is no step to export", help="pass one: train=step")
     refuse_reserved(entries)

@@ -27,13 +27,13 @@ def run(options: argparse.Namespace) -> None:
         refuse_reserved(steps)
         written = export(
             options.output,
+            steps,
             name=options.name or c_identifier(Path(options.output).absolute().name),
             target=options.target,
             cpu=options.cpu,
             features=options.features,
             threads=options.threads,
             force=options.force,
-            **steps,
         )
     except (GraphError, CodedError, OSError) as error:
         raise CommandError(str(error)) from None

@@ -68,9 +68,8 @@ def operands(dtype: DType, exponents: int) -> tuple[Array, Array, Array]:
         for _ in range(2)
     )
     x, y = x.astype(dtype.numpy), y.astype(dtype.numpy)
-    near = (
-        -x * y * (1 + rng.integers(-3, 4, x.size) * np.finfo(np.dtype(dtype.numpy)).eps)
-    ).astype(x.dtype)
+    place = 2.0**-23 if dtype is float32 else 2.0**-52
+    near = (-x * y * (1 + rng.integers(-3, 4, x.size) * place)).astype(x.dtype)
     far = np.ldexp(rng.standard_normal(x.size), rng.integers(-exponents, exponents, x.size))
     return x, y, np.where(rng.random(x.size) < 0.5, near, far.astype(x.dtype))
 

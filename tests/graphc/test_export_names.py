@@ -61,14 +61,14 @@ def test_of_a_library(name: str, tmp_path: Path) -> None:
 def test_arrays_of_the_example_do_not_clash(tmp_path: Path) -> None:
     """Two entries and their inputs, glued; and what would be a type of C."""
     steps = {"a": doubling("b_c"), "a_b": doubling("c"), "size": doubling("t")}
-    gc.export(tmp_path / "net", name="net", **steps)
+    gc.export(tmp_path / "net", steps, name="net")
     assert run_example(tmp_path / "net", "net").count("size:") == 5
 
 
 def test_an_entry_without_inputs_and_one_without_outputs(tmp_path: Path) -> None:
     w, x = gc.param("w", X), gc.input("x", 3)
     steps = {"read": gc.compile([], w + 0), "write": gc.compile([x], (), {w: w + x})}
-    gc.export(tmp_path / "both", name="net", **steps)
+    gc.export(tmp_path / "both", steps, name="net")
     gc.export(tmp_path / "read", name="net", read=steps["read"])
     run_example(tmp_path / "both", "net")
     run_example(tmp_path / "read", "net")
@@ -80,13 +80,13 @@ def test_an_entry_without_inputs_and_one_without_outputs(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_of_an_entry_that_every_library_has(name: str, tmp_path: Path) -> None:
     with pytest.raises(gc.errors.NameClashError, match=f"named {name}, .*\n.*such as {name}_step"):
-        gc.export(tmp_path / "net", **{name: doubling()})
+        gc.export(tmp_path / "net", {name: doubling()})
     assert not (tmp_path / "net").exists()
 
 
 @pytest.mark.parametrize("name", ["run", "__x", "f2", "main", "example"])
 def test_of_other_entries(name: str, tmp_path: Path) -> None:
-    gc.export(tmp_path / "net", name="net", **{name: doubling()})
+    gc.export(tmp_path / "net", {name: doubling()}, name="net")
     run_example(tmp_path / "net", "net")
     got = getattr(gc.load(tmp_path / "net"), name)(X, X.astype("int32"))
     assert_array_equal(got["x"], 2 * X)

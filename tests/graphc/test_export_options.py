@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.aot import linking
 
 X86_64 = "x86_64-unknown-linux-gnu"
 
@@ -48,7 +47,7 @@ def test_threads_where_there_are_none(target: str, tmp_path: Path) -> None:
 
 
 def test_a_linker_that_fails_leaves_the_object(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(linking.shutil, "which", lambda _: "false")
+    monkeypatch.setattr("shutil.which", lambda _: "false")
     written = gc.export(tmp_path / "net", name="net", f=step())
     assert (tmp_path / "net" / "net.o").exists()
     assert not (tmp_path / "net" / "libnet.a").exists()
