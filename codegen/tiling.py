@@ -177,6 +177,9 @@ def _along_depth(
     tiles = 1 if too_large else max(row_tiles, column_tiles)
     depth_block = _part(contraction, tiles, lanes, lanes * chains, target)
     depth_block = copy_costs.block_of_parts(contraction, False, depth_block, lanes * chains)
+    reread = min(m, n) * depth_block * contraction.dtype.bytes
+    if min(row_tiles, column_tiles) > 1 and reread > target.l2_bytes:
+        cost = math.inf  # every tile would read what has left the L2 cache
     schedule = ContractionSchedule(
         lanes=lanes,
         rows=rows,

@@ -201,3 +201,10 @@ def test_rows_within_one_line_do_not_collide() -> None:
     schedule = product(32, 16, 3, "NT")
     assert schedule.left == "in place"
     assert product(64, 512, 1024, "NN").left != "in place"
+
+
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+def test_large_sides_have_no_vectors_along_the_depth(dtype: DType) -> None:
+    """Nothing is kept in a cache there: both sides have to be narrow, or the depth short."""
+    assert not product(1024, 700, 1024, "NT", dtype).inner
+    assert product(1, 3, 400_000, "NT", dtype).inner
