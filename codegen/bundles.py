@@ -91,7 +91,8 @@ def _owners(kernels: Sequence[KernelPlan], tasks: int) -> tuple[int, ...]:
     longest_first = sorted(range(len(kernels)), key=lambda n: -kernels[n].nanoseconds)
     for number in longest_first:
         shared = kernels[number].sharing
-        if shared is None or shared.units < tasks:
+        # The code of a kernel that is one task has no parts for others.
+        if shared is None or shared.tasks == 1 or shared.units < tasks:
             owner = loads.index(min(loads))
             owners[number] = owner
             loads[owner] += kernels[number].nanoseconds

@@ -13,9 +13,9 @@ from graphc.codegen import bundles, sharing
 from graphc.codegen.pipeline import compile_graph
 from graphc.codegen.plan import StepPlan
 from graphc.ir.build import ops, scalar
-from graphc.ir.graph import Graph, Node
+from graphc.ir.graph import Graph, Node, Update
 from graphc.ir.types import float32
-from tests.codegen.running import Arrays, check, graph_of, run_compiled, tensor
+from tests.codegen.running import Arrays, check, graph_of, parameter, run_compiled, tensor
 
 rng = np.random.default_rng(0)
 SIZES = [2000, 7, 1, 64, 65, 63, 4096, 333]
@@ -184,3 +184,16 @@ def test_profiles_see_each_kernel_of_a_bundle() -> None:
     step = gc.compile([x, y], (gc.exp(x), gc.sin(y)), threads=2)
     assert groups(step.compilation.plan) == [["k0", "k1"]]
     assert [kernel.runs for kernel in step.profile(runs=2).kernels] == [1, 1]
+
+
+@pytest.mark.usefixtures("everything_is_worth_it")
+def test_a_kernel_of_one_task_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code has no parts; two tasks that both ran it would update parameters twice."""
+    monkeypatch.setattr(sharing, "_tasks", lambda units, nanoseconds, threads: 1)
+    params = [parameter(f"w{i}", (4000,)) for i in range(3)]
+    updates = tuple(Update(w, ops.mul(w, scalar(1.5, float32))) for w in params)
+    graph = Graph("f", (), tuple(params), (), (), updates)
+    arrays = {w.name: rng.standard_normal(w.shape).astype("float32") for w in params}
+    for plan in check_bits(graph, arrays):
+        assert any(kernel.sharing for kernel in plan.kernels)
+        assert all(bundles.EVERY_TASK not in bundle.owners for bundle in plan.bundles)
