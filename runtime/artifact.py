@@ -12,7 +12,6 @@ the manifest has several threads, it calls `void POOL_SYMBOL(ptr task, ptr conte
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import sys
@@ -31,7 +30,7 @@ from graphc.runtime.consistency import (
 )
 from graphc.runtime.dtypes import DTYPES, numpy_dtype
 from graphc.runtime.errors import ArtifactError
-from graphc.runtime.records import from_json, to_json
+from graphc.runtime.records import canonical_json, from_json, to_json
 
 FORMAT = 1
 """Version of the manifest and of the calling convention above."""
@@ -257,7 +256,7 @@ class Manifest:
 
     def canonical(self) -> bytes:
         """The same bytes for equal manifests: what a digest is taken of."""
-        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()
+        return canonical_json(self)
 
 
 @dataclass(frozen=True)

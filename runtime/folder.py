@@ -1,8 +1,8 @@
 """Folders that are written as a whole or not at all, and files that are read as they were written.
 
-Owns `write_folder`, `read_file` and the document around a manifest. Imports the standard library
-and `runtime`. Invariants: who looks at a folder sees the old one or the new one, never a part;
-nothing read from one is used before its digest has been compared.
+Owns `write_folder`, `read_manifest` and `read_file`. Imports `runtime`. Invariants: who looks at a
+folder sees the old one or the new one, never a part; nothing read from one is used before its
+digest has been compared.
 """
 
 from __future__ import annotations
@@ -12,41 +12,41 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from graphc.runtime.artifact import FileRecord
+from graphc.runtime.artifact import FileRecord, Manifest
 from graphc.runtime.errors import ArtifactError
+from graphc.runtime.library_manifest import LibraryManifest
 
 MANIFEST = "manifest.json"
 """The file that says what the others are."""
+
+AnyManifest = TypeVar("AnyManifest", Manifest, LibraryManifest)
 
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def records(contents: Mapping[str, bytes]) -> tuple[FileRecord, ...]:
-    """Files as a manifest lists them."""
-    return tuple(FileRecord(name, len(data), digest(data)) for name, data in contents.items())
-
-
-def manifest_document(manifest: dict[str, Any], canonical: bytes) -> bytes:
-    """The text of a manifest's file, which states the digest of what it says."""
-    return json.dumps({"manifest": manifest, "sha256": digest(canonical)}, indent=1).encode()
-
-
-def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files to a folder, in place of all that was in it."""
+def write_folder(target: Path, contents: Mapping[str, bytes], manifest: AnyManifest) -> AnyManifest:
+    """Write files to a folder, in place of all that was in it, with the manifest that lists them,
+    which is returned."""
+    files = tuple(FileRecord(name, len(data), digest(data)) for name, data in contents.items())
+    manifest = replace(manifest, files=files)
+    document = {"manifest": manifest.to_json(), "sha256": digest(manifest.canonical())}
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         for name, data in contents.items():
             (fresh / name).write_bytes(data)
+        (fresh / MANIFEST).write_text(json.dumps(document, indent=1), encoding="utf-8")
         _exchange(fresh, target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+    return manifest
 
 
 def refuse_foreign(target: Path, known: Iterable[str], remedy: str) -> None:
@@ -80,13 +80,22 @@ def read_document(source: Path) -> tuple[object, str]:
     return document["manifest"], str(document["sha256"])
 
 
-def check_digest(source: Path, canonical: bytes, stated: str) -> None:
-    """Raise `ArtifactError` for a manifest that is not the one that was written."""
-    if digest(canonical) != stated:
+def read_manifest(source: Path, parse: Callable[[object], AnyManifest]) -> AnyManifest:
+    """The manifest of a folder, which must be the one that was written. Raises `ArtifactError`."""
+    data, stated = read_document(source)
+    path = source / MANIFEST
+    try:
+        manifest = parse(data)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error.summary}", help=error.help) from None
+    except RecursionError:
+        raise ArtifactError(f"{path} is nested too deeply") from None
+    if digest(manifest.canonical()) != stated:
         raise ArtifactError(
-            f"{source / MANIFEST} is damaged: its contents do not have the SHA-256 that it states",
+            f"{path} is damaged: its contents do not have the SHA-256 that it states",
             help="save the executable again",
         )
+    return manifest
 
 
 def read_file(source: Path, record: FileRecord) -> bytes:

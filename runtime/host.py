@@ -1,7 +1,8 @@
 """What this machine can run, found without a compiler.
 
-Owns `check_platform`. Imports the standard library. Invariant: it only ever refuses what surely
-cannot run here; what it cannot tell, the code itself checks before it does anything else.
+Owns `check_platform` and `is_this_platform`. Imports the standard library. Invariant: it only ever
+refuses what surely cannot run here; what it cannot tell, the code itself checks before it does
+anything else.
 """
 
 from __future__ import annotations
@@ -28,20 +29,33 @@ _SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 
 def check_platform(target: TargetRecord, level: int) -> None:
     """Raise `TargetError` unless code for `target`, which needs a level of x86-64, runs here."""
-    architecture, _, rest = target.triple.partition("-")
-    machine = platform.machine().lower()
-    here = _MACHINES.get(machine, machine)
-    system = _SYSTEMS.get(sys.platform, sys.platform)
-    if _MACHINES.get(architecture, architecture) != here or system not in rest:
+    machine, system = _machine(platform.machine().lower()), _system()
+    if not is_this_platform(target.triple):
         raise TargetError(
-            f"it was made for {target.triple}, and this process runs on {here} with {system}",
+            f"it was made for {target.triple}, and this process runs on {machine} with {system}",
             help="build the library for this machine",
         )
-    if here == "x86_64" and level > 1 and (missing := _missing(level)):
+    if machine == "x86_64" and level > 1 and (missing := _missing(level)):
         raise TargetError(
             f"it was made for {target.cpu}, and this machine lacks {', '.join(missing)}",
             help="build the library for an older processor",
         )
+
+
+def is_this_platform(triple: str) -> bool:
+    """Whether processes such as this one run code of a platform."""
+    architecture, _, rest = triple.partition("-")
+    same = _machine(architecture) == _machine(platform.machine().lower())
+    return same and _system() in rest
+
+
+def _machine(name: str) -> str:
+    """An architecture's name, of which some have two."""
+    return _MACHINES.get(name, name)
+
+
+def _system() -> str:
+    return _SYSTEMS.get(sys.platform, sys.platform)
 
 
 def _missing(level: int) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.runtime.arguments import Binder
+from graphc.runtime.binding import link_permanently
 from graphc.runtime.buffers import aligned_empty
 from graphc.runtime.errors import ArtifactError, TargetError
 from graphc.runtime.host import check_platform
@@ -26,7 +27,6 @@ from graphc.runtime.library_manifest import (
     LibraryEntry,
     LibraryManifest,
 )
-from graphc.runtime.loader import link_object
 
 Functions = dict[str, Callable[..., int]]
 
@@ -151,6 +151,6 @@ def _load(manifest: LibraryManifest, path: Path) -> Functions:
             return {name: library[symbol] for name, symbol in symbols.items()}
         except (OSError, AttributeError) as error:
             raise ArtifactError(f"{path} cannot be loaded: {error}") from None
-    addresses = link_object(path.read_bytes(), list(symbols.values()))
+    addresses = link_permanently(path.read_bytes(), [*symbols.values()], "its object")
     signature = ctypes.CFUNCTYPE(ctypes.c_int)
     return {name: signature(addresses[symbol]) for name, symbol in symbols.items()}

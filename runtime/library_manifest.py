@@ -17,7 +17,6 @@ of the model's digest.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +36,7 @@ from graphc.runtime.consistency import (
     structure_problems,
 )
 from graphc.runtime.errors import ArtifactError
-from graphc.runtime.records import from_json, to_json
+from graphc.runtime.records import canonical_json, from_json, to_json
 
 ABI = 1
 """Version of the functions, of the state's layout and of the manifest."""
@@ -151,7 +150,7 @@ class LibraryManifest:
     def model(self) -> bytes:
         """16 bytes that say whose state a state is: the names, types and places of its params."""
         fields = [to_json(field) for field in self.state]
-        return hashlib.sha256(_canonical(fields)).digest()[:16]
+        return hashlib.sha256(canonical_json(fields)).digest()[:16]
 
     @property
     def interface(self) -> int:
@@ -159,7 +158,7 @@ class LibraryManifest:
         entries = [to_json((entry.name, entry.inputs, entry.outputs)) for entry in self.entries]
         memory = [self.model.hex(), self.workspace_bytes]
         described = [self.abi, self.name, memory, entries]
-        return int.from_bytes(hashlib.sha256(_canonical(described)).digest()[:8], "little")
+        return int.from_bytes(hashlib.sha256(canonical_json(described)).digest()[:8], "little")
 
     @property
     def header(self) -> bytes:
@@ -221,11 +220,7 @@ class LibraryManifest:
 
     def canonical(self) -> bytes:
         """The same bytes for equal manifests: what a digest is taken of."""
-        return _canonical(self.to_json())
-
-
-def _canonical(data: object) -> bytes:
-    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+        return canonical_json(self)
 
 
 def _problems(manifest: LibraryManifest) -> Iterator[str]:

@@ -1,16 +1,16 @@
 """Libraries on disk: one folder each.
 
-Owns `is_library` and `read`. Imports `runtime.folder` and the contract. Invariant: a path that
-leaves here is that of a file whose bytes are those that were written.
+Owns `is_library`, `written_by_export` and `read`. Imports `runtime.folder` and the contract.
+Invariant: a path that leaves here is that of a file whose bytes are those that were written.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 from graphc.runtime.errors import ArtifactError
-from graphc.runtime.folder import MANIFEST, check_digest, read_document, read_file
+from graphc.runtime.folder import MANIFEST, read_document, read_file, read_manifest
 from graphc.runtime.library_manifest import LibraryManifest
 
 _SHARED = (".so", ".dylib", ".dll")
@@ -18,21 +18,27 @@ _SHARED = (".so", ".dylib", ".dll")
 
 def is_library(source: Path) -> bool:
     """Whether a folder says that it holds a library; what else is wrong with it shows later."""
-    try:
-        document = json.loads((source / MANIFEST).read_bytes())
-        return "abi" in document["manifest"]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return False
+    return "abi" in _stated(source)
 
 
 def written_by_export(source: Path) -> list[str]:
     """The files of a folder that a library there lists as its own."""
-    if not is_library(source):
+    stated = _stated(source)
+    if "abi" not in stated:
         return []
-    data, _ = read_document(source)
-    listed = data.get("files") if isinstance(data, dict) else None
-    named = [each.get("name") for each in listed or () if isinstance(each, dict)]
-    return [MANIFEST, *(name for name in named if isinstance(name, str))]
+    listed = stated.get("files")
+    records = listed if isinstance(listed, list) else []
+    names = [record.get("name") for record in records if isinstance(record, dict)]
+    return [MANIFEST, *(name for name in names if isinstance(name, str))]
+
+
+def _stated(source: Path) -> dict[str, Any]:
+    """What the manifest of a folder says, unchecked; nothing where there is none."""
+    try:
+        data, _ = read_document(source)
+    except ArtifactError:
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def read(source: Path) -> tuple[LibraryManifest, Path]:
@@ -40,14 +46,7 @@ def read(source: Path) -> tuple[LibraryManifest, Path]:
 
     Raises `ArtifactError` naming the file and what is wrong with it.
     """
-    data, stated = read_document(source)
-    try:
-        manifest = LibraryManifest.from_json(data)
-    except ArtifactError as error:
-        raise ArtifactError(f"{source / MANIFEST}: {error.summary}", help=error.help) from None
-    except RecursionError:
-        raise ArtifactError(f"{source / MANIFEST} is nested too deeply") from None
-    check_digest(source, manifest.canonical(), stated)
+    manifest = read_manifest(source, LibraryManifest.from_json)
     for record in manifest.files:
         if Path(record.name).name != record.name:
             raise ArtifactError(

@@ -1,14 +1,13 @@
 """Object code into memory.
 
-Owns `check_target`, `check_python` and `LoadedCode`. Imports llvmlite.binding, and that only when
-something is loaded. Invariant: nothing is linked before the object is known to be made for this
-machine.
+Owns `check_target`, `check_python` and `LoadedCode`. Imports `runtime.binding`. Invariant: nothing
+is linked before the object is known to be made for this machine.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -20,24 +19,15 @@ from graphc.runtime.artifact import (
     PythonRecord,
     TargetRecord,
 )
+from graphc.runtime.binding import binding, linker
 from graphc.runtime.errors import ArtifactError, PythonVersionError, TargetError
 from graphc.runtime.threads import pool_address
 
 
 @cache
-def _binding() -> Any:
-    """llvmlite, initialised for this machine; it takes longer to import than NumPy."""
-    import llvmlite.binding as llvm
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm
-
-
-@cache
 def _host() -> tuple[str, str, frozenset[str]]:
     """Triple, name and instruction sets of this machine."""
-    llvm = _binding()
+    llvm = binding()
     features = llvm.get_host_cpu_features()
     return (
         llvm.get_process_triple(),
@@ -94,9 +84,7 @@ class LoadedCode:
         manifest = artifact.manifest
         check_target(manifest.target)
         check_python(manifest.python)
-        llvm = _binding()
-        machine = llvm.Target.from_triple(manifest.target.triple).create_target_machine()
-        linked = _linked[id(self)] = _Linked(llvm.create_lljit_compiler(machine, use_jit_link=True))
+        linked = _linked[id(self)] = _Linked(linker(manifest.target.triple))
         pool = {POOL_SYMBOL: pool_address()} if manifest.threads > 1 else {}
         linked.link("kernels", artifact.kernels, manifest.symbol, {**pool, **imported})
         linked.link("entry", artifact.entry, ENTRY_SYMBOL, {})
@@ -117,23 +105,6 @@ class LoadedCode:
             linked.close()
 
 
-def link_object(code: bytes, symbols: Sequence[str]) -> dict[str, int]:
-    """The addresses of functions of an object, which stays in memory until the process ends."""
-    llvm = _binding()
-    machine = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine()
-    engine = llvm.create_lljit_compiler(machine, use_jit_link=True)
-    builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
-    for symbol in symbols:
-        builder.export_symbol(symbol)
-    try:
-        library = builder.link(engine, "library")
-    except RuntimeError as error:
-        raise ArtifactError(f"its object cannot be linked: {error}") from None
-    library.detach()
-    engine.detach()
-    return {symbol: int(library[symbol]) for symbol in symbols}
-
-
 class _Linked:
     """A JIT linker and what it holds."""
 
@@ -143,7 +114,7 @@ class _Linked:
         self._libraries: list[Any] = []
 
     def link(self, name: str, code: bytes, symbol: str, imported: Mapping[str, int]) -> None:
-        builder = _binding().JITLibraryBuilder().add_object_img(code).add_current_process()
+        builder = binding().JITLibraryBuilder().add_object_img(code).add_current_process()
         for other, address in imported.items():
             builder.import_symbol(other, address)
         try:

@@ -21,11 +21,8 @@ from graphc.runtime.artifact import Argument, Artifact, FileRecord, Manifest
 from graphc.runtime.errors import ArtifactError
 from graphc.runtime.folder import (
     MANIFEST,
-    check_digest,
-    manifest_document,
-    read_document,
     read_file,
-    records,
+    read_manifest,
     refuse_foreign,
     write_folder,
 )
@@ -63,9 +60,7 @@ def save(
         ENTRY: artifact.entry,
         STATE: _pack_state(artifact.manifest, params, constants),
     }
-    manifest = replace(artifact.manifest, files=records(contents))
-    document = manifest_document(manifest.to_json(), manifest.canonical())
-    write_folder(target, {**contents, MANIFEST: document})
+    write_folder(target, contents, artifact.manifest)
 
 
 def read(
@@ -78,7 +73,7 @@ def read(
     source = Path(folder)
     if not source.is_dir():
         raise ArtifactError(f"{source} is no folder", help="pass the folder given to save")
-    manifest = _read_manifest(source)
+    manifest = read_manifest(source, Manifest.from_json)
     contents = {record.name: _read_file(source, record) for record in manifest.files}
     if missing := {KERNELS, ENTRY, STATE} - contents.keys():
         raise ArtifactError(f"{source / MANIFEST} does not list {', '.join(sorted(missing))}")
@@ -108,18 +103,6 @@ def _plain(values: NDArray[Any]) -> NDArray[Any]:
     """An array that npz can hold: a dtype that NumPy has from elsewhere as its bits."""
     foreign = values.dtype.isbuiltin == 2
     return values.view(f"u{values.dtype.itemsize}") if foreign else values
-
-
-def _read_manifest(source: Path) -> Manifest:
-    data, stated = read_document(source)
-    try:
-        manifest = Manifest.from_json(data)
-    except ArtifactError as error:
-        raise ArtifactError(f"{source / MANIFEST}: {error.summary}", help=error.help) from None
-    except RecursionError:
-        raise ArtifactError(f"{source / MANIFEST} is nested too deeply") from None
-    check_digest(source, manifest.canonical(), stated)
-    return manifest
 
 
 def _read_file(source: Path, record: FileRecord) -> bytes:

@@ -1,11 +1,13 @@
 """JSON to and from frozen dataclasses, checked field by field against their type annotations.
 
-Owns `to_json` and `from_json`. Imports the standard library only. Invariant: what `from_json`
-returns has exactly the annotated types; anything else is refused with the path of the culprit.
+Owns `to_json`, `canonical_json` and `from_json`. Imports the standard library only. Invariant: what
+`from_json` returns has exactly the annotated types; anything else is refused with the path of the
+culprit.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -22,6 +24,11 @@ def to_json(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     return value
+
+
+def canonical_json(value: Any) -> bytes:
+    """The same bytes for equal values: what a digest is taken of."""
+    return json.dumps(to_json(value), sort_keys=True, separators=(",", ":")).encode()
 
 
 def from_json(record: type[Record], data: object, path: str = "manifest") -> Record:

@@ -1,7 +1,7 @@
 """The thread pool of this process.
 
 Owns `pool_address`, which compiles `threads.ll` when the first code that needs it is loaded, and
-`load_pool`, for which it was compiled before. Imports llvmlite.binding, and that only then.
+`load_pool`, for which it was compiled before. Imports `runtime.binding`.
 Invariant: a process has one pool, and its code stays in memory until the process ends, for workers
 may be running it.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 
 from graphc.runtime.artifact import POOL_SYMBOL
-from graphc.runtime.errors import ArtifactError
+from graphc.runtime.binding import binding, link_permanently
 
 _X86 = """
 declare void @llvm.x86.sse2.pause()
@@ -101,10 +101,7 @@ def load_pool(pool_object: Callable[[], bytes]) -> None:
 
 def compiled_pool() -> bytes:
     """The object of the pool for this machine."""
-    import llvmlite.binding as llvm
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
+    llvm = binding()
     triple = llvm.get_process_triple()
     # Unoptimised it is compiled three times as fast, and still takes half a microsecond a job.
     machine = llvm.Target.from_triple(triple).create_target_machine(
@@ -116,25 +113,7 @@ def compiled_pool() -> bytes:
 
 def _address(pool_object: Callable[[], bytes] | None) -> int:
     if not _loaded:
-        _loaded.append(_linked((pool_object or compiled_pool)()))
+        code = (pool_object or compiled_pool)()
+        # Never closed: workers may be running it.
+        _loaded.append(link_permanently(code, [POOL_SYMBOL], "the pool of threads")[POOL_SYMBOL])
     return _loaded[0]
-
-
-def _linked(code: bytes) -> int:
-    import llvmlite.binding as llvm
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    triple = llvm.get_process_triple()
-    machine = llvm.Target.from_triple(triple).create_target_machine()
-    engine = llvm.create_lljit_compiler(machine, use_jit_link=True)
-    builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
-    try:
-        library = builder.export_symbol(POOL_SYMBOL).link(engine, "threads")
-    except RuntimeError as error:
-        raise ArtifactError(f"the pool of threads cannot be linked: {error}") from None
-    address = int(library[POOL_SYMBOL])
-    # Neither is ever closed, not even while the interpreter ends.
-    library.detach()
-    engine.detach()
-    return address

@@ -11,7 +11,7 @@ import inspect
 import io
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ from graphc.ir.nested import all_graphs
 from graphc.runtime.artifact import FileRecord
 from graphc.runtime.buffers import ParameterStorage
 from graphc.runtime.errors import ArtifactError
-from graphc.runtime.folder import MANIFEST, manifest_document, records, refuse_foreign, write_folder
+from graphc.runtime.folder import refuse_foreign, write_folder
 from graphc.runtime.library_manifest import RESERVED, LibraryManifest
 from graphc.runtime.library_package import written_by_export
 from graphc.threads import check_threads
@@ -119,9 +119,7 @@ def export(
         refuse_foreign(
             place, written_by_export(place), "pass another folder, or force=True to replace it"
         )
-    manifest = replace(compiled.manifest, files=records(contents))
-    document = manifest_document(manifest.to_json(), manifest.canonical())
-    write_folder(place, {**contents, MANIFEST: document})
+    manifest = write_folder(place, contents, compiled.manifest)
     return Export(place, manifest, report_of(compiled), tuple(linked.notes))
 
 

@@ -8,7 +8,6 @@ object itself needs none of this.
 from __future__ import annotations
 
 import importlib.util
-import platform
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graphc.runtime.errors import ArtifactError
+from graphc.runtime.host import is_this_platform
 from graphc.runtime.library_manifest import LibraryManifest
 
 _ZIG_PLATFORMS = {
@@ -67,14 +67,6 @@ def shared_name(manifest: LibraryManifest) -> str:
     return f"lib{manifest.name}.{'dylib' if 'darwin' in triple else 'so'}"
 
 
-def _is_native(triple: str) -> bool:
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
-        platform.machine().lower(), platform.machine().lower()
-    )
-    architecture = triple.split("-")[0].replace("arm64", "aarch64")
-    return architecture == machine and sys.platform in triple
-
-
 def zig() -> list[str] | None:
     """The command of Zig's compiler, None where the package is not installed."""
     if importlib.util.find_spec("ziglang") is None:
@@ -96,12 +88,13 @@ def _archive(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
 
 def _link_shared(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
     triple, name = manifest.targets[0].triple, shared_name(manifest)
+    native = is_this_platform(triple)
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    if _is_native(triple) and compiler:
+    if native and compiler:
         command = [compiler]
     elif (found := zig()) and triple in _ZIG_PLATFORMS:
         command = [*found, "cc", "-target", _ZIG_PLATFORMS[triple]]
-    elif _is_native(triple):
+    elif native:
         linked.notes.append(_missing("the shared library", "gcc or clang"))
         return
     elif triple in _ZIG_PLATFORMS:

@@ -18,7 +18,7 @@ import pytest
 from graphc.codegen.backend import compile_text
 from graphc.codegen.target import host_target
 from graphc.runtime.artifact import POOL_SYMBOL
-from graphc.runtime.loader import _binding
+from graphc.runtime.binding import binding
 from graphc.runtime.threads import pool_address, pool_text
 from tests.rooms import ROOT
 
@@ -90,7 +90,7 @@ COUNT, MEET, NEST, DIVIDE = range(4)
 
 @cache
 def engine() -> object:
-    llvm = _binding()
+    llvm = binding()
     machine = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine()
     return llvm.create_lljit_compiler(machine, use_jit_link=True)
 
@@ -98,7 +98,7 @@ def engine() -> object:
 def load_jobs(name: str) -> Callable[[object, int, int, int], None]:
     """run(counters, tasks, jobs, kind) of a library of its own."""
     code = compile_text(JOBS, host_target()).object_bytes
-    builder = _binding().JITLibraryBuilder().add_object_img(code).add_current_process()
+    builder = binding().JITLibraryBuilder().add_object_img(code).add_current_process()
     builder.import_symbol(POOL_SYMBOL, pool_address()).export_symbol("run")
     library = builder.link(engine(), name)
     LIBRARIES.append(library)
@@ -256,6 +256,6 @@ def test_its_text_is_made_for_the_machine(triple: str, own: str, mask: str) -> N
     assert own in text
     assert f"@pthread_sigmask({mask}, " in text
     assert "{" + "set_mask" not in text
-    llvm = _binding()
+    llvm = binding()
     with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
         module.verify()
