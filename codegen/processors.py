@@ -16,6 +16,7 @@ from functools import cache
 
 import llvmlite.binding as llvm
 
+from graphc.codegen.backend import compile_text, target_machine
 from graphc.codegen.errors import UnknownTargetError
 from graphc.codegen.isolated import isolated
 from graphc.codegen.target import Target, host_target
@@ -167,20 +168,10 @@ def _near(name: str, known: tuple[str, ...]) -> str:
 
 def _described(triple: str, cpu: str, features: str) -> Target:
     """What LLVM makes of a sample says what the processor has. It ends the process for some."""
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    machine = llvm.Target.from_triple(triple).create_target_machine(
-        cpu=cpu,
-        features=_joined(features, _whole_vectors(triple)),
-        opt=2,
-        reloc="pic",
-        codemodel="small",
-    )
-    layout = str(machine.target_data)
-    header = f'target datalayout = "{layout}" target triple = "{triple}"\n'
-    with llvm.create_context() as context, llvm.parse_assembly(header + _SAMPLE, context) as module:
-        module.verify()
-        assembly = machine.emit_assembly(module)
+    # As wide as vectors get, which is what LLVM is asked for where it could choose.
+    widest = Target(triple, cpu, features, vector_bits=512, vector_registers=32)
+    layout = str(target_machine(widest).target_data)
+    assembly = compile_text(_SAMPLE, widest).assembly_text
     bits, registers = _vector_unit(triple, assembly)
     bare = "-none" in triple
     return Target(
@@ -194,10 +185,6 @@ def _described(triple: str, cpu: str, features: str) -> Target:
         converts_half="__" not in _body(assembly, "widened"),
         **(_SMALL_CACHES if bare else {}),
     )
-
-
-def _whole_vectors(triple: str) -> str:
-    return "-prefer-128-bit,-prefer-256-bit" if triple.startswith("x86_64") else ""
 
 
 def _vector_unit(triple: str, assembly: str) -> tuple[int, int]:
