@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from graphc.codegen.pipeline import Compilation
     from graphc.finite import Watch
     from graphc.ir.cost import CostTable
+    from graphc.ir.graph import Graph
+    from graphc.runtime.artifact import Structure
     from graphc.runtime.profile import Profile
 
 
@@ -58,7 +60,7 @@ class Step(Executable):
         and to the same code."""
         if isinstance(self._code, Cached):
             with provenance(None):
-                self._code = _compiled(self.program, self._resources)
+                self._code = _compiled(self.program.graph, self.program.structure, self._resources)
         return self._code
 
     def ir(self, stage: str = "fused") -> str:
@@ -173,14 +175,14 @@ def _found_or_made(program: Program, resources: Resources) -> Step:
     """The step from the cache; if it is not there, compiled, and put there once it has loaded."""
     slot = Slot.of(program.graph, program.structure, resources)
     if slot is None:
-        return Step(program, _compiled(program, resources), resources)
+        return Step(program, _compiled(program.graph, program.structure, resources), resources)
     code = slot.fetch()
     if code is not None:
         try:
             return _loaded(program, code, resources, slot)
         except ArtifactError:  # what was written can no longer be linked
             slot.discard()
-    step = _loaded(program, _compiled(program, resources), resources, slot)
+    step = _loaded(program, _compiled(program.graph, program.structure, resources), resources, slot)
     slot.store(step.artifact, step.compilation.constants)
     return step
 
@@ -191,35 +193,26 @@ def _loaded(program: Program, code: Cached | Compilation, resources: Resources, 
     return Step(program, code, resources)
 
 
-def _compiled(program: Program, resources: Resources) -> Compilation:
+def _compiled(graph: Graph, structure: Structure, resources: Resources) -> Compilation:
     from graphc.codegen.pipeline import compile_graph
 
-    level = config.VERIFY.number(2)
     return compile_graph(
-        program.graph,
-        structure=program.structure,
+        graph,
+        structure=structure,
         threads=resources.threads,
         memory_limit=resources.memory_limit,
-        verify_level=level,
+        verify_level=config.VERIFY.number(2),
     )
 
 
 def _watched(program: Program, resources: Resources) -> Step:
     """The step with checks, put where no pass will rewrite the values that they look at."""
-    from graphc.codegen.pipeline import compile_graph, run_passes
+    from graphc.codegen.pipeline import run_passes
     from graphc.finite import Watch
 
-    level = config.VERIFY.number(2)
-    stages = run_passes(program.graph, level)
+    stages = run_passes(program.graph, config.VERIFY.number(2))
     watch = Watch.over(stages["simplified"], program.structure)
-    code = compile_graph(
-        watch.graph,
-        structure=watch.structure,
-        threads=resources.threads,
-        memory_limit=resources.memory_limit,
-        verify_level=level,
-    )
-    return Step(program, code, resources, watch)
+    return Step(program, _compiled(watch.graph, watch.structure, resources), resources, watch)
 
 
 def _write_stages(compilation: Compilation, folder: Path) -> None:

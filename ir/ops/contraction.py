@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,12 @@ from graphc.ir.ops.algebra import ops, reshape, sum_to
 from graphc.ir.ops.batching import Batched, with_rank
 from graphc.ir.ops.combinators import accurate
 from graphc.ir.ops.registry import register
-from graphc.ir.ops.samples import draw, refused_dtypes, refused_shapes
+from graphc.ir.ops.samples import (
+    draw,
+    matrices_of_two_dtypes,
+    refused_dtypes,
+    refused_shapes,
+)
 from graphc.ir.types import NUMBERS, DType, Shape, TensorType
 
 
@@ -131,11 +135,6 @@ def _sample(x: Shape, y: Shape) -> Sample:
     return Sample(arrays, label=f"{x} {y}")
 
 
-def _two_dtypes(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
-    other: Any = np.int32 if dtype.is_float else np.float32
-    return draw(rng, dtype, (2, 3)), np.ones((3, 2), other)
-
-
 matmul = register(
     Op(
         name="matmul",
@@ -167,7 +166,7 @@ matmul = register(
             refused_shapes((2, 2, 3), (3, 3, 2)),
             refused_shapes((3,), (3, 2)),
             refused_shapes((2, 3), (3,)),
-            Sample(_two_dtypes, refuse=DTypeError, label="two dtypes"),
+            Sample(matrices_of_two_dtypes, refuse=DTypeError, label="two dtypes"),
             *refused_dtypes(NUMBERS, 2),
         ),
     )

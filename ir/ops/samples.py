@@ -46,6 +46,12 @@ def draw(rng: np.random.Generator, dtype: DType, shape: Shape, domain: Domain = 
     return rng.integers(first, int(high) + 1, shape).astype(dtype.numpy)
 
 
+def matrices_of_two_dtypes(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
+    """Two matrices whose product would be one, were they of one dtype."""
+    other = int32 if dtype.is_float else float32
+    return draw(rng, dtype, (2, 3)), np.ones((3, 2), other.numpy)
+
+
 def drawn(
     shape: Shape, domain: Domain = (-2, 2)
 ) -> Callable[[np.random.Generator, DType], tuple[Array, ...]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from graphc.ir.ops.algebra import ops
 from graphc.ir.ops.batching import Batched
 from graphc.ir.ops.combinators import accurate
 from graphc.ir.ops.registry import register
-from graphc.ir.ops.samples import draw, refused_dtypes
+from graphc.ir.ops.samples import draw, matrices_of_two_dtypes, refused_dtypes
 from graphc.ir.types import NUMBERS, DType, Shape, TensorType
 
 Labels = tuple[int, ...]
@@ -168,11 +167,6 @@ def _refused(error: type, x: Shape, y: Shape, *labels: Labels) -> Sample:
     return replace(_sample(x, y, *labels), refuse=error)
 
 
-def _two_dtypes(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
-    other: Any = np.int32 if dtype.is_float else np.float32
-    return draw(rng, dtype, (2, 3)), np.ones((3, 2), other)
-
-
 _MATRICES = {"left": (0, 1), "right": (1, 2), "result": (0, 2)}
 
 
@@ -212,7 +206,7 @@ contract = register(
             _refused(AttributeValueError, (3, 5), (5, 2), (0, 1), (1, 2), (0, 0)),
             _refused(AttributeValueError, (3, 5), (5, 2), (0, 1), (1, 2), (0,)),
             _refused(ShapeError, (3, 5), (4, 2), (0, 1), (1, 2), (0, 2)),
-            Sample(_two_dtypes, _MATRICES, refuse=DTypeError, label="two dtypes"),
+            Sample(matrices_of_two_dtypes, _MATRICES, refuse=DTypeError, label="two dtypes"),
             *refused_dtypes(NUMBERS, 2, **_MATRICES),
         ),
     )

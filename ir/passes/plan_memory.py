@@ -16,7 +16,7 @@ from graphc.ir.graph import Graph, Node
 from graphc.ir.op import Family
 from graphc.ir.passes.inline import is_stored_source, is_view
 from graphc.ir.passes.lifetimes import Lifetimes
-from graphc.ir.passes.pack_blocks import Block, most_needed, pack_blocks
+from graphc.ir.passes.pack_blocks import Block, pack_blocks
 from graphc.ir.passes.reuse import Reuse
 
 
@@ -33,14 +33,12 @@ class Storage:
 class MemoryPlan:
     """Storage of every stored value, the scratch memory of each kernel by name (offset in the
     workspace), and the size of the workspace in bytes. `constants` lists the constants that lie
-    in memory, in order; `needed_bytes` are those that are needed at one time, at most; `reused`
-    says which values are written over which."""
+    in memory, in order; `reused` says which values are written over which."""
 
     storage: Mapping[Node, Storage]
     scratch: Mapping[str, int]
     constants: tuple[Node, ...]
     workspace_bytes: int
-    needed_bytes: int
     reused: Reuse
 
 
@@ -76,7 +74,7 @@ def plan_memory(graph: Graph, scratch_bytes: Mapping[str, int], reused: Reuse) -
         if is_view(node) and node not in storage:
             storage[node] = storage[node.operands[0]]
     places = dict(zip(scratch, packing.offsets[len(values) :], strict=True))
-    return MemoryPlan(storage, places, constants, packing.size, most_needed(blocks), reused)
+    return MemoryPlan(storage, places, constants, packing.size, reused)
 
 
 def _blocks_of_values(lifetimes: Lifetimes, reused: Reuse) -> dict[Node, Block]:
