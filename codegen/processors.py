@@ -84,12 +84,13 @@ def named_target(triple: str = "", cpu: str = "", features: str = "") -> Target:
     """
     host = host_target()
     if cpu == "host":
-        if triple not in ("", host.triple):
+        if _with_vendor(triple) not in ("", host.triple):
             raise UnknownTargetError(f"this process does not run on {triple}: its cpu has a name")
         return replace(host, features=_joined(host.features, features))
     triple = triple or host.triple
     family = triple.split("-")[0]
     _check_triple(triple)
+    triple = _with_vendor(triple)
     default_cpu, default_features = _DEFAULTS.get(family, ("", ""))
     if not cpu:
         cpu = default_cpu or ("x86-64" if family == "x86_64" else "generic")
@@ -111,6 +112,22 @@ def named_targets(triple: str = "", cpus: str = "", features: str = "") -> list[
             help="a list has levels of x86-64, the least first: x86-64,x86-64-v3,x86-64-v4",
         )
     return targets
+
+
+def _with_vendor(triple: str) -> str:
+    """A triple of four parts where the vendor was left out. LLVM, given three, takes the second for
+    the vendor and the third for the system: the code would call other libraries in other ways.
+
+    >>> _with_vendor("thumbv6m-none-eabi"), _with_vendor("x86_64-linux-gnu")
+    ('thumbv6m-unknown-none-eabi', 'x86_64-unknown-linux-gnu')
+    """
+    architecture, _, rest = triple.partition("-")
+    second = rest.partition("-")[0]
+    system = llvm.targets.get_triple_parts(triple).OS
+    is_system = second == "none" or (system != "unknown" and second.startswith(system))
+    if is_system and rest.count("-") <= 1:
+        return f"{architecture}-unknown-{rest}"
+    return triple
 
 
 def _joined(first: str, second: str) -> str:

@@ -35,6 +35,19 @@ def test_it_is_that_of_the_instructions(dtype: DType, tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.signbit(got)[finite], np.signbit(given)[finite])
 
 
+def test_arithmetic_without_a_floating_point_unit(tmp_path: Path) -> None:
+    """It is called by the names that the platform's toolchains have for it, and no others."""
+    x, n = gc.input("x", 5), gc.input("n", 5, gc.int32)
+    step = gc.compile([x, n], (x * x + 1) / (x - n))
+    gc.export(tmp_path / "net", name="net", target="thumbv6m-none-eabi", cpu="cortex-m0", f=step)
+    undefined = subprocess.run(
+        ["nm", "-u", tmp_path / "net" / "net.o"], capture_output=True, text=True, check=True
+    )
+    names = undefined.stdout.replace("U", "").split()
+    assert "__aeabi_fadd" in names
+    assert all(name.startswith("__aeabi_") for name in names)
+
+
 @pytest.mark.parametrize("target", ["riscv64-unknown-linux-gnu", "thumbv7em-none-eabi"])
 def test_elements_wider_than_a_register(target: str, tmp_path: Path) -> None:
     x, n = gc.input("x", 13, gc.float64), gc.input("n", 13, gc.int64)

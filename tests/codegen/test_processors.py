@@ -37,6 +37,22 @@ def test_what_a_processor_has(
     assert target.has_fma == has_fma
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("thumbv7em-none-eabihf", "thumbv7em-unknown-none-eabihf"),
+        ("x86_64-linux-gnu", LINUX),
+        ("wasm32-wasi", "wasm32-unknown-wasi"),
+        ("aarch64-none-linux-gnu", "aarch64-none-linux-gnu"),
+        ("arm64-apple-darwin", "arm64-apple-darwin"),
+        ("x86_64-pc-windows-msvc", "x86_64-pc-windows-msvc"),
+        ("wasm32-unknown-unknown", "wasm32-unknown-unknown"),
+    ],
+)
+def test_a_vendor_may_be_left_out(written: str, meant: str) -> None:
+    assert named_target(written).triple == meant
+
+
 def test_features_add_to_a_processor() -> None:
     assert named_target(LINUX, "x86-64", "+avx2,+fma").vector_bits == 256
     assert named_target(LINUX, "x86-64-v3", "-fma").has_fma is False
