@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 _loaded_at = time.time()
 
+_FOLDER = Path(__path__[0])
+
 # In a checkout ir/, codegen/ and runtime/ lie beside this folder, not in it as when installed.
-if not Path(__path__[0], "ir").exists():
-    __path__.append(str(Path(__path__[0]).parent))
+if not (_FOLDER / "ir").exists():
+    __path__.append(str(_FOLDER.parent))
 
 if TYPE_CHECKING:
     from graphc import (
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from graphc.just_in_time import jit
     from graphc.runtime.loading import load
     from graphc.tensor import Tensor
+    from graphc.tensor_functions import *  # noqa: F403  what `_load` finds in the registry
     from graphc.vectorise import vmap
 
 __version__ = "0.1.0"
@@ -174,7 +177,7 @@ def _load(name: str) -> Any:
             return getattr(importlib.import_module(f"graphc.{module}"), name)
     if name.startswith("_"):
         raise AttributeError(f"graphc has no {name}")
-    if Path(__path__[0], name).exists() or Path(__path__[0], f"{name}.py").exists():
+    if (_FOLDER / name).exists() or (_FOLDER / f"{name}.py").exists():
         return importlib.import_module(f"graphc.{name}")
     functions = importlib.import_module("graphc.registry").FUNCTIONS
     dtypes = importlib.import_module("graphc.ir.types")

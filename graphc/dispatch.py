@@ -57,5 +57,8 @@ def call_function(
     try:
         signature.bind(*operands, **given)
     except TypeError as error:
-        raise TypeError(f"np.{name} on symbolic tensors takes {signature}: {error}") from None
+        # Without the types, which are longer than all the rest.
+        plain = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+        taken = inspect.Signature(plain)
+        raise TypeError(f"np.{name} on symbolic tensors takes {taken}: {error}") from None
     return public(*operands, **given)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from tests.rooms import ROOT
+from tests.test_docs import load_example
 from tests.worked import run
 
 close = np.testing.assert_allclose
@@ -148,6 +150,15 @@ def test_stochastic_gradient_descent(size: int) -> None:
         for batch in gc.training.batches(x, y, size=size, seed=epoch):
             step(*batch)
     close(w.value, true, atol=1e-3)
+
+
+def test_the_network_that_read_zip_codes() -> None:
+    """Its 9760 parameters learn handwritten digits, one image at a time."""
+    example = load_example(ROOT / "examples" / "zip_codes.py")
+    assert sum(param.size for param in example.params) == 9760
+    losses = [example.learn(epoch) for epoch in range(3)]
+    assert losses[2] < losses[1] < losses[0]
+    assert example.test_accuracy() > 0.95
 
 
 class TestSequential:

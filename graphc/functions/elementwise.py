@@ -66,8 +66,12 @@ def _elementwise(op: Op, name: str) -> Callable[..., Tensor]:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = _document(op)
+    operands = [
+        Argument(operand, Argument.POSITIONAL_ONLY, annotation="TensorLike")
+        for operand in op.operands
+    ]
     function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [Argument(operand, Argument.POSITIONAL_ONLY) for operand in op.operands]
+        operands, return_annotation="Tensor"
     )
     return at_user_line(function)
 

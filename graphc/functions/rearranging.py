@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graphc.functions.axes import axes_of, axis_of, places_of, shape_of
 from graphc.functions.layout import transpose
@@ -134,7 +135,9 @@ def roll(
 
 
 @public
-def repeat(a: TensorLike, repeats: int | Sequence[int], axis: int | None = None) -> Tensor:
+def repeat(
+    a: TensorLike, repeats: int | Sequence[int] | NDArray[Any], axis: int | None = None
+) -> Tensor:
     """Each element `repeats` times in a row along `axis`; of the flattened tensor without one.
 
     `repeats` is a number, or one number for each element along the axis.

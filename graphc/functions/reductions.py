@@ -8,10 +8,8 @@ what others reduce with: `reduced`, `accumulator`, `as_floats`. Imports the op r
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import cache
-from inspect import Parameter as Argument
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,13 +51,6 @@ def _reduction(op: Op, name: str) -> Callable[..., Tensor]:
     function.__doc__ = (
         f"{op.doc}\n\nReduces along `axis`: None for all axes, a number or several. "
         f"`keepdims` leaves them at size 1.\n\nSymbolic counterpart of `np.{name}`."
-    )
-    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            Argument("a", Argument.POSITIONAL_OR_KEYWORD),
-            Argument("axis", Argument.POSITIONAL_OR_KEYWORD, default=None),
-            Argument("keepdims", Argument.POSITIONAL_OR_KEYWORD, default=False),
-        ]
     )
     return at_user_line(function)
 

@@ -222,13 +222,13 @@ def test_axis_errors(x: gc.Tensor) -> None:
     with pytest.raises(gc.errors.AttributeValueError, match="axis twice"):
         gc.sum(x, axis=(0, -2))
     with pytest.raises(gc.errors.AttributeValueError, match="whole number"):
-        gc.max(x, axis="rows")
+        gc.max(x, axis="rows")  # type: ignore[arg-type]
     with pytest.raises(gc.errors.ShapeError, match="size 3"):
         gc.squeeze(x, axis=0)
     with pytest.raises(gc.errors.ShapeError, match="reshape"):
         gc.reshape(x, (5, -1))
     with pytest.raises(gc.errors.ShapeError, match="whole numbers"):
-        gc.reshape(x, (2.5, 2))
+        gc.reshape(x, (2.5, 2))  # type: ignore[arg-type]
 
 
 def test_shape_is_known(x: gc.Tensor) -> None:
@@ -244,13 +244,13 @@ def test_every_op_with_a_numpy_name_answers_for_it() -> None:
 
 
 def test_generated_functions_document_themselves() -> None:
-    tanh = gc.tanh
-    assert tanh.__name__ == "tanh"
-    assert tanh.__doc__.startswith(OPS["tanh"].doc)
-    assert str(inspect.signature(gc.add)) == "(x, y, /)"
-    assert str(inspect.signature(gc.argmax)) == "(a, axis=None, keepdims=False)"
+    assert gc.tanh.__name__ == "tanh"
+    assert (gc.tanh.__doc__ or "").startswith(OPS["tanh"].doc)
+    assert list(inspect.signature(gc.add).parameters) == ["x", "y"]
+    assert list(inspect.signature(gc.argmax).parameters) == ["a", "axis", "keepdims"]
+    tanh: Any = gc.tanh
     with pytest.raises(TypeError, match="takes 1 operands, got 2"):
-        gc.tanh(1, 2)
+        tanh(1, 2)
 
 
 class TestNumpyProtocol:

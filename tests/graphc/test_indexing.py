@@ -228,7 +228,7 @@ def test_values_of_another_kind_are_refused(value: Any) -> None:
     with pytest.raises(gc.errors.DTypeError, match="f32 do not fit in a tensor of i32"):
         whole.at[0].set(1.5)
     with pytest.raises(gc.errors.AttributeValueError, match="modes set, add, max, min, mul"):
-        gc.update_at(whole, 0, 1, "div")
+        gc.update_at(whole, 0, 1, "div")  # type: ignore[arg-type]
     half = gc.const(np.zeros(2, "float64")).at[0].set(0.1)
     assert value(half)[0] == 0.1
 

@@ -290,7 +290,7 @@ def test_values_are_not_known() -> None:
     with pytest.raises(GraphError, match="known while the graph is declared"):
         gc.delete(x, gc.input("i", (), gc.int64))
     with pytest.raises(GraphError, match="order 'C' or 'F'"):
-        gc.ravel(x, order="K")
+        gc.ravel(x, order="K")  # type: ignore[arg-type]
 
 
 GRADIENTS: dict[str, Any] = {

@@ -116,9 +116,9 @@ def test_running_functions_are_numpys(shape: tuple[int, ...], dtype: str, value:
             result, wanted = value(ours(tensor, axis)), theirs(array, axis)
             assert result.dtype == wanted.dtype
             np.testing.assert_allclose(result, wanted, rtol=1e-5)
-        for ours, ufunc in ((gc.cummax, np.maximum), (gc.cummin, np.minimum)):
+        for extreme, ufunc in ((gc.cummax, np.maximum), (gc.cummin, np.minimum)):
             wanted = ufunc.accumulate(flat, place)
-            np.testing.assert_array_equal(value(ours(tensor, axis)), wanted)
+            np.testing.assert_array_equal(value(extreme(tensor, axis)), wanted)
         wide = flat if array.dtype.kind == "f" else flat.astype("float64")
         with np.errstate(invalid="ignore"):
             wanted = np.logaddexp.accumulate(wide, place)

@@ -303,6 +303,6 @@ def test_what_is_refused() -> None:
     with pytest.raises(gc.errors.AttributeValueError, match="needs initial="):
         gc.min(tensor, where=tensor > 0)
     with pytest.raises(gc.errors.AttributeValueError, match="keepdims"):
-        gc.sum(tensor, 0, np.float64)
+        gc.sum(tensor, 0, np.float64)  # type: ignore[arg-type]
     with pytest.raises(gc.errors.ShapeError, match="broadcast"):
         gc.sum(tensor, where=gc.zeros((2, 3, 4), "bool"))

@@ -186,7 +186,13 @@ def test_powers_of_integers() -> None:
 
 def test_bits_of_floats_are_refused() -> None:
     x = gc.input("x", 3)
-    for function in (lambda: x & 1, lambda: ~x, lambda: x << 1, lambda: gc.gcd(x, x)):
+    calls: list[Callable[[], gc.Tensor]] = [
+        lambda: x & 1,
+        lambda: ~x,
+        lambda: x << 1,
+        lambda: gc.gcd(x, x),
+    ]
+    for call in calls:
         with pytest.raises(gc.errors.DTypeError):
-            function()
+            call()
     assert x.dtype is float32
