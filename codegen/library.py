@@ -21,6 +21,7 @@ from graphc.codegen.module import emit_module
 from graphc.codegen.pipeline import (
     arguments,
     constant_value,
+    fitted,
     manifest_guards,
     run_passes,
     source_map,
@@ -38,10 +39,12 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class EntrySource:
-    """An entry before it is compiled: its graph, and how its outputs are put together."""
+    """An entry before it is compiled: its graph, how its outputs are put together, and the most
+    bytes of workspace that it may need, None for any."""
 
     graph: Graph
     structure: Structure
+    memory_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,6 @@ class CompiledEntry:
 
     graph: Graph
     structure: Structure
-    stages: Mapping[str, Graph]
     plans: tuple[StepPlan, ...]
     guards: tuple[Guard, ...]
     steps: tuple[StepVersion, ...]
@@ -115,7 +117,7 @@ def _compiled(
 ) -> CompiledEntry:
     """An entry planned and written for each target, under names that begin with `symbol`."""
     stages = run_passes(source.graph)
-    plans = tuple(plan_step(stages["fused"], target, threads) for target in targets)
+    plans = tuple(_planned(stages, target, threads, source.memory_limit) for target in targets)
     guards = find_guards(stages["simplified"])
     steps, texts = [], []
     for plan, target in zip(plans, targets, strict=True):
@@ -127,12 +129,19 @@ def _compiled(
     return CompiledEntry(
         graph=source.graph,
         structure=source.structure,
-        stages=stages,
         plans=plans,
         guards=tuple(manifest_guards(guards)),
         steps=tuple(steps),
         texts=tuple(texts),
     )
+
+
+def _planned(
+    stages: Mapping[str, Graph], target: Target, threads: int, memory_limit: int | None
+) -> StepPlan:
+    if memory_limit is None:
+        return plan_step(stages["fused"], target, threads)
+    return fitted(stages["simplified"], memory_limit, target, threads).plan
 
 
 def _entry(name: str, compiled: CompiledEntry) -> LibraryEntry:

@@ -158,7 +158,7 @@ def compile_graph(
     stages = run_passes(graph, verify_level)
     fit = None
     if memory_limit is not None:
-        fit = _fitted(stages["simplified"], memory_limit, target, threads)
+        fit = fitted(stages["simplified"], memory_limit, target, threads)
         stages["fused"] = fit.plan.graph
         if verify_level:
             verify(fit.plan.graph)
@@ -177,8 +177,11 @@ def compile_graph(
     return Compilation(artifact, stages, plan, fit, constants, externals, text, module)
 
 
-def _fitted(graph: Graph, limit: int, target: Target, threads: int) -> MemoryFit:
-    """The plan of a simplified graph that keeps to a limit."""
+def fitted(graph: Graph, limit: int, target: Target, threads: int) -> MemoryFit:
+    """The plan of a simplified graph that keeps to a limit of bytes of workspace.
+
+    Raises `MemoryLimitError` where there is none.
+    """
     from graphc.codegen.fit_memory import fit_memory  # it loads networkx, which few steps need
 
     stage, (*passes, fuse_all) = PIPELINE[-1]

@@ -63,6 +63,11 @@ class Step(Executable):
                 self._code = _compiled(self.program.graph, self.program.structure, self._resources)
         return self._code
 
+    @property
+    def memory_limit(self) -> int | None:
+        """The most bytes of workspace that it was compiled for; None for any."""
+        return self._resources.memory_limit
+
     def ir(self, stage: str = "fused") -> str:
         """A stage of the compilation as text: graph, adjoint, simplified, fused, kernels, memory,
         llvm, llvm-opt or asm. Raises `StageError`, a `ValueError`, for another.

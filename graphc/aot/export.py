@@ -77,12 +77,14 @@ def export(
     `target` is a triple such as aarch64-unknown-linux-gnu, without one this machine's platform;
     `cpu` a processor, "host", or several levels of x86-64 separated by commas, the least first, of
     which the best is chosen where the code runs; `features` a list as in `+avx2,-fma`. `threads` is
-    how many work on a call at most; with 1 the code needs nothing at all.
+    how many work on a call at most; with 1 the code needs nothing at all. A `memory_limit` of a
+    step holds for its entry, on any processor.
 
     Raises `UnknownTargetError` for names that LLVM does not know, `BoundaryError` for a step that
     calls functions of this process and for threads where the platform has none, `NameClashError`
     where two parameters share a name and for an entry that is called as what every library has,
-    such as init, and `ArtifactError` where the folder holds files of others, unless `force` says to
+    such as init, `MemoryLimitError` where a processor needs more than a step's limit, and
+    `ArtifactError` where the folder holds files of others, unless `force` says to
     replace them.
 
     >>> import tempfile
@@ -143,7 +145,8 @@ def compiled_library(
     sources = {}
     for entry, step in entries.items():
         _refuse_foreign_functions(entry, step)
-        sources[entry] = EntrySource(step.program.graph, step.program.structure)
+        program = step.program
+        sources[entry] = EntrySource(program.graph, program.structure, step.memory_limit)
     values = {key: storage.value for key, storage in _initial(entries).items()}
     pool = pool_text(targets[0].triple) if threads > 1 else ""
     return compile_library(name, sources, values, targets, threads, pool, __version__)

@@ -46,6 +46,24 @@ def test_threads_where_there_are_none(target: str, tmp_path: Path) -> None:
         gc.export(tmp_path / "net", target=target, threads=2, f=step())
 
 
+def test_a_limit_of_memory_holds_in_the_library(tmp_path: Path) -> None:
+    """On each of its processors, and with the results of the step."""
+    x, w = gc.input("x", (16, 24)), gc.param("w", np.full((24, 24), 0.05, "float32"))
+    h = x
+    for _ in range(12):
+        h = gc.tanh(h @ w)
+    loss = (h**2).sum()
+    update = {w: w - 0.01 * gc.grad(loss, w)}
+    plain = gc.compile([x], loss, update, threads=1)
+    limit = int(0.8 * gc.export(tmp_path / "plain", f=plain).report.workspace_bytes)
+    limited = gc.compile([x], loss, update, threads=1, memory_limit=limit)
+    for number, cpu in enumerate(["", "host"]):
+        written = gc.export(tmp_path / f"net{number}", cpu=cpu, f=limited, threads=1)
+        assert written.report.workspace_bytes <= limit
+    library, data = gc.load(tmp_path / "net1"), np.ones((16, 24), "float32")
+    assert [library.f(data) for _ in range(5)] == [limited(data) for _ in range(5)]
+
+
 def test_a_linker_that_fails_leaves_the_object(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("shutil.which", lambda _: "false")
     written = gc.export(tmp_path / "net", name="net", f=step())
