@@ -1,0 +1,72 @@
+"""Programs of many kinds, exported: C computes what the compiled step does, bit by bit."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.aot import linking
+from graphc.runtime.buffers import aligned_empty
+from tests.graphc import c_driver
+from tests.graphc.exported_programs import PROGRAMS, attention, mlp
+
+FEW = 3
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_c_computes_what_the_step_does(name: str, tmp_path: Path) -> None:
+    """Each output of each call, and the state at the end."""
+    program = PROGRAMS[name]()
+    written = gc.export(tmp_path / "net", program.steps, name="net", cpu="host")
+    base = gc.export(tmp_path / "base", program.steps, name="net")
+    manifest, rounds = written.manifest, program.rounds
+    here = c_driver.of_steps(program.steps, program.arguments, rounds)
+    in_c = c_driver.of_c(tmp_path / "net", manifest, program.arguments, rounds)
+    here.assert_same_bytes(in_c, "in C")
+    library = gc.load(tmp_path / "net")
+    here.assert_same_bytes(c_driver.of_library(library, program.arguments, rounds), "loaded")
+    library.reset()
+    few = c_driver.of_library(library, program.arguments, FEW)
+    other = c_driver.of_library(gc.load(base.folder), program.arguments, FEW)
+    few.assert_close(other, "on the oldest processor", 2e-2 if "halves" in name else 1e-4)
+
+
+def test_threads_change_no_bit(tmp_path: Path) -> None:
+    """Of products that are worth several."""
+    program = mlp([133, 377, 5], 400, gc.optim.SGD(0.01, 0.9))
+    expected = None
+    for threads in (1, 3):
+        folder = tmp_path / f"{threads}" / "net"
+        written = gc.export(folder, program.steps, name="net", cpu="host", threads=threads)
+        here = c_driver.of_c(folder, written.manifest, program.arguments, FEW)
+        (expected := expected or here).assert_same_bytes(here, f"{threads} threads")
+    assert expected is not None
+    expected.assert_same_bytes(c_driver.of_steps(program.steps, program.arguments, FEW), "here")
+
+
+@pytest.mark.parametrize("wrong", [11, -12, 2**31 - 1, -(2**31)])
+def test_c_refuses_an_index_and_changes_nothing(wrong: int, tmp_path: Path) -> None:
+    program = attention()
+    gc.export(tmp_path / "net", program.steps, name="net")
+    library = gc.load(tmp_path / "net")
+    tokens, following = map(np.array, program.arguments["train"])
+    library.train(tokens, following)
+    before = library.state_block.tobytes()
+    code = ctypes.CDLL(str(tmp_path / "net" / linking.shared_name(library.manifest)))
+    code.net_message.restype = ctypes.c_char_p
+    workspace = aligned_empty((library.manifest.workspace_bytes,), "uint8")
+    loss = np.array(77, "float32")
+    for given, place in ((tokens, (1, 12)), (following, (0, 0))):
+        kept = given[place]
+        given[place] = wrong
+        arrays = (library.state_block, workspace, tokens, following, loss)
+        status = code.net_train(*(ctypes.c_void_p(each.ctypes.data) for each in arrays))
+        assert status > 0
+        assert b"train: an element of" in code.net_message(status)
+        assert library.state_block.tobytes() == before
+        assert loss == 77
+        given[place] = kept
