@@ -1,5 +1,5 @@
 """Libraries run on other processors, emulated.
 
-Not part of the ordinary tests, for they need qemu-user, Node.js and the package ziglang:
-`python -m pytest tests/platforms/emulated.py` runs them.
+Not part of the ordinary tests, for they need qemu-user, qemu-system-arm, Node.js, a browser and the
+package ziglang: `python -m pytest tests/platforms/*.py` runs them.
 """

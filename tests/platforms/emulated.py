@@ -6,8 +6,6 @@ differ between platforms, whose vectors are of different widths, but not from bu
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -117,13 +115,3 @@ def test_the_best_version_is_chosen(cpu: str, expected: list[float], tmp_path: P
     run([*build, "-Ihigh", "main.c", "high/net.o", "-o", "high/program"], tmp_path)
     refused = f"{tool('qemu-x86_64')} -cpu {cpu} high/program 2>&1; test $? -ne 0"
     assert "lacks instructions" in run(["sh", "-c", refused], tmp_path)
-
-
-@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m7", "cortex-m33"])
-def test_microcontrollers(cpu: str, tmp_path: Path) -> None:
-    """There is no emulator of their systems here: the object is made, small, and whole."""
-    written = declare().export(tmp_path / "net", target="thumbv7em-none-eabihf", cpu=cpu)
-    assert written.report.code_bytes < 32 << 10
-    assert written.report.state_bytes + written.report.workspace_bytes < 64 << 10
-    undefined = json.loads(json.dumps(run(["nm", "-u", "net.o"], tmp_path / "net")))
-    assert not re.findall(r"U (?!__aeabi)\w+", undefined)
