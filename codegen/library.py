@@ -103,13 +103,18 @@ def compile_library(
     parts = [part for each in compiled.values() for part in zip(each.texts, targets, strict=True)]
     if threads > 1:
         parts.append((pool, targets[0]))
-    # LLVM has more ways to give up on processors that are not this machine's.
-    is_host = targets[0].triple == host_target().triple
-    if is_host:
+    if all(map(_is_tried, targets)):
         code = compile_parts(text, parts, targets[0])
     else:
         code = isolated(compile_parts, text, parts, targets[0])
     return CompiledLibrary(manifest, code, compiled)
+
+
+def _is_tried(target: Target) -> bool:
+    """Whether LLVM compiles for it all the time. It has more ways to give up on processors that
+    are not this machine's, and on those of which instruction sets are taken."""
+    host = host_target()
+    return target == host or (target.triple == host.triple and not target.features)
 
 
 def _compiled(

@@ -7,19 +7,17 @@ list of our own.
 
 from __future__ import annotations
 
-import difflib
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
 
-import llvmlite.binding as llvm
-
 from graphc.codegen.backend import compile_text, target_machine
-from graphc.codegen.errors import UnknownTargetError
+from graphc.codegen.errors import BackendError, UnknownTargetError
 from graphc.codegen.isolated import isolated
 from graphc.codegen.target import Target, host_target
+from graphc.codegen.triples import check_layout, check_triple, suggestion, with_vendor
 from graphc.codegen.x86_level import level_of
 
 _SAMPLE = """
@@ -41,22 +39,6 @@ define float @widened(half %a) {
 declare float @llvm.fma.f32(float, float, float)
 """
 _SAMPLE_LANES, _FLOAT_BITS = 16, 32
-
-_TRIPLES = (
-    "x86_64-unknown-linux-gnu",
-    "x86_64-apple-darwin",
-    "x86_64-pc-windows-msvc",
-    "aarch64-unknown-linux-gnu",
-    "arm64-apple-darwin",
-    "riscv64-unknown-linux-gnu",
-    "wasm32-unknown-unknown",
-    "thumbv7em-none-eabihf",
-    "thumbv7em-none-eabi",
-    "thumbv6m-none-eabi",
-    "armv7-unknown-linux-gnueabihf",
-    "i686-unknown-linux-gnu",
-)
-"""Triples to suggest for one that LLVM does not know."""
 
 _DEFAULTS = {
     "i686": ("pentium4", ""),
@@ -83,20 +65,37 @@ def named_target(triple: str = "", cpu: str = "", features: str = "") -> Target:
     (256, 16, True)
     """
     host = host_target()
+    features = _joined(*re.split(r"[\s,]+", features))
     if cpu == "host":
-        if _with_vendor(triple) not in ("", host.triple):
+        if with_vendor(triple) not in ("", host.triple):
             raise UnknownTargetError(f"this process does not run on {triple}: its cpu has a name")
-        return replace(host, features=_joined(host.features, features))
+        return _host_with(features) if features else host
     triple = triple or host.triple
     family = triple.split("-")[0]
-    _check_triple(triple)
-    triple = _with_vendor(triple)
+    check_triple(triple)
+    triple = with_vendor(triple)
     default_cpu, default_features = _DEFAULTS.get(family, ("", ""))
     if not cpu:
         cpu = default_cpu or ("x86-64" if family == "x86_64" else "generic")
         features = _joined(default_features, features)
-    _check_names(triple, cpu, features)
-    return isolated(_described, triple, cpu, features)
+    _check_processor(triple, cpu)
+    _check_features(triple, features)
+    return _sampled(triple, cpu, features)
+
+
+def _host_with(features: str) -> Target:
+    """This machine, of which code is not to use all or may use more."""
+    host = host_target()
+    _check_features(host.triple, features)
+    found = _sampled(host.triple, host.cpu, _joined(host.features, features))
+    return replace(
+        host,
+        features=found.features,
+        vector_bits=found.vector_bits,
+        vector_registers=found.vector_registers,
+        has_fma=found.has_fma,
+        converts_half=found.converts_half,
+    )
 
 
 def named_targets(triple: str = "", cpus: str = "", features: str = "") -> list[Target]:
@@ -114,42 +113,22 @@ def named_targets(triple: str = "", cpus: str = "", features: str = "") -> list[
     return targets
 
 
-def _with_vendor(triple: str) -> str:
-    """A triple of four parts where the vendor was left out. LLVM, given three, takes the second for
-    the vendor and the third for the system: the code would call other libraries in other ways.
-
-    >>> _with_vendor("thumbv6m-none-eabi"), _with_vendor("x86_64-linux-gnu")
-    ('thumbv6m-unknown-none-eabi', 'x86_64-unknown-linux-gnu')
-    """
-    architecture, _, rest = triple.partition("-")
-    second = rest.partition("-")[0]
-    system = llvm.targets.get_triple_parts(triple).OS
-    is_system = second == "none" or (system != "unknown" and second.startswith(system))
-    if is_system and rest.count("-") <= 1:
-        return f"{architecture}-unknown-{rest}"
-    return triple
+def _joined(*features: str) -> str:
+    return ",".join(filter(None, features))
 
 
-def _joined(first: str, second: str) -> str:
-    return ",".join(part for part in (first, second) if part)
-
-
-def _check_triple(triple: str) -> None:
-    llvm.initialize_all_targets()
-    try:
-        llvm.Target.from_triple(triple)
-    except RuntimeError:
-        raise UnknownTargetError(
-            f"LLVM has no target {triple!r}{_near(triple, _TRIPLES)}",
-            help="a triple is architecture-vendor-system, such as aarch64-unknown-linux-gnu",
-        ) from None
-
-
-def _check_names(triple: str, cpu: str, features: str) -> None:
+def _check_processor(triple: str, cpu: str) -> None:
     """LLVM warns of a name that it does not know, and goes on as if there were none."""
-    cpus, known = _names(triple)
+    cpus, _ = _names(triple)
     if cpu not in cpus:
-        raise UnknownTargetError(f"{triple} has no processor {cpu!r}{_near(cpu, cpus)}")
+        ours = ["host"] if triple == host_target().triple else []
+        near = suggestion(cpu, [*ours, *cpus])
+        raise UnknownTargetError(f"{triple} has no processor {cpu!r}{near}")
+
+
+def _check_features(triple: str, features: str) -> None:
+    """As for processors, each feature must be one that LLVM has a name for."""
+    _, known = _names(triple)
     for feature in filter(None, features.split(",")):
         if feature[0] not in "+-":
             raise UnknownTargetError(
@@ -157,7 +136,7 @@ def _check_names(triple: str, cpu: str, features: str) -> None:
                 help=f"write +{feature} for an instruction set that code may use",
             )
         if feature[1:] not in known:
-            near = _near(feature[1:], known)
+            near = suggestion(feature[1:], known)
             raise UnknownTargetError(f"{triple} has no feature {feature[1:]!r}{near}")
 
 
@@ -178,9 +157,16 @@ def _names(triple: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(names.findall(cpus)), tuple(names.findall(features))
 
 
-def _near(name: str, known: tuple[str, ...]) -> str:
-    matches = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
-    return f"; did you mean {', '.join(matches)}?" if matches else ""
+def _sampled(triple: str, cpu: str, features: str) -> Target:
+    """As `_described`, from a process that LLVM may end."""
+    try:
+        return isolated(_described, triple, cpu, features)
+    except (BackendError, RuntimeError) as error:
+        reason = error.message if isinstance(error, BackendError) else error
+        raise UnknownTargetError(
+            f"{f'{cpu} {features}'.strip()} under {triple} is no target: {reason}",
+            help="choose another processor, or other features",
+        ) from None
 
 
 def _described(triple: str, cpu: str, features: str) -> Target:
@@ -188,6 +174,7 @@ def _described(triple: str, cpu: str, features: str) -> Target:
     # As wide as vectors get, which is what LLVM is asked for where it could choose.
     widest = Target(triple, cpu, features, vector_bits=512, vector_registers=32)
     layout = str(target_machine(widest).target_data)
+    check_layout(triple, layout)
     assembly = compile_text(_SAMPLE, widest).assembly_text
     bits, registers = _vector_unit(triple, assembly)
     bare = "-none" in triple

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import TypeVar
 from graphc.runtime.artifact import FileRecord, Manifest
 from graphc.runtime.errors import ArtifactError
 from graphc.runtime.library_manifest import LibraryManifest
+from graphc.runtime.replacement import fresh_folder, put_in_place
 
 MANIFEST = "manifest.json"
 """The file that says what the others are."""
@@ -33,19 +31,15 @@ def digest(data: bytes) -> str:
 
 def write_folder(target: Path, contents: Mapping[str, bytes], manifest: AnyManifest) -> AnyManifest:
     """Write files to a folder, in place of all that was in it, with the manifest that lists them,
-    which is returned."""
+    which is returned. Raises `OSError` where that fails; then the folder is as it was."""
     files = tuple(FileRecord(name, len(data), digest(data)) for name, data in contents.items())
     manifest = replace(manifest, files=files)
     document = {"manifest": manifest.to_json(), "sha256": digest(manifest.canonical())}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with fresh_folder(target) as fresh:
         for name, data in contents.items():
             (fresh / name).write_bytes(data)
         (fresh / MANIFEST).write_text(json.dumps(document, indent=1), encoding="utf-8")
-        _exchange(fresh, target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        put_in_place(fresh, target)
     return manifest
 
 
@@ -118,27 +112,3 @@ def read_file(source: Path, record: FileRecord) -> bytes:
             help="save the executable again",
         )
     return data
-
-
-def _exchange(fresh: Path, target: Path) -> None:
-    """Put the finished folder in its place; an old one is moved out of the way first."""
-    fresh.chmod(0o777 & ~_umask())
-    if not target.exists():
-        os.replace(fresh, target)
-        return
-    retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        os.replace(target, retired / "old")
-        os.replace(fresh, target)
-    except OSError:
-        if not target.exists():
-            os.replace(retired / "old", target)
-        raise
-    finally:
-        shutil.rmtree(retired, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -6,15 +6,14 @@ is there as a whole or not at all, and one that holds other files is not touched
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import io
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +24,19 @@ from graphc.aot.c_names import c_identifier
 from graphc.aot.example import example_text
 from graphc.aot.header import header_text
 from graphc.aot.linking import link
+from graphc.aot.preconditions import (
+    check_entries,
+    check_place,
+    refuse_steps_as_options,
+    tensor_writer,
+)
 from graphc.aot.report import Report, report_of
 from graphc.ir.diagnostics import BoundaryError, NameClashError
-from graphc.ir.nested import all_graphs
 from graphc.runtime.artifact import FileRecord
 from graphc.runtime.buffers import ParameterStorage
 from graphc.runtime.errors import ArtifactError
-from graphc.runtime.folder import refuse_foreign, write_folder
-from graphc.runtime.library_manifest import RESERVED, LibraryManifest
-from graphc.runtime.library_package import written_by_export
+from graphc.runtime.folder import write_folder
+from graphc.runtime.library_manifest import LibraryManifest
 from graphc.threads import check_threads
 
 if TYPE_CHECKING:
@@ -81,10 +84,11 @@ def export(
     step holds for its entry, on any processor.
 
     Raises `UnknownTargetError` for names that LLVM does not know, `BoundaryError` for a step that
-    calls functions of this process and for threads where the platform has none, `NameClashError`
-    where two parameters share a name and for an entry that is called as what every library has,
-    such as init, `MemoryLimitError` where a processor needs more than a step's limit, and
-    `ArtifactError` where the folder holds files of others, unless `force` says to
+    calls functions of this process or was compiled with `debug_nans`, for what is no step, and for
+    threads where the platform has none, `NameClashError` where two parameters share a name and for
+    an entry that is called as what every library has, such as init, `MemoryLimitError` where a
+    processor needs more than a step's limit, and `ArtifactError` where the folder cannot be
+    written, is the one that the process works in, or holds files of others, unless `force` says to
     replace them.
 
     >>> import tempfile
@@ -100,74 +104,78 @@ def export(
     """
     from graphc.codegen.processors import named_targets
 
-    entries = {**(steps or {}), **entries}
-    if not entries:
-        raise BoundaryError("there is no step to export", help="pass one: train=step")
-    refuse_reserved(entries)
-    place = Path(folder).absolute()
-    name = c_identifier(name or place.name)
+    entries = _named(steps, entries)
+    refuse_steps_as_options({"name": name, "target": target, "cpu": cpu, "features": features})
+    check_entries(entries)
+    place = Path(folder).resolve()
+    name = c_identifier(name or Path(os.path.abspath(folder)).name)
     check_threads(threads)
+    check_place(place, force)
+    initial, write_tensors = _initial(entries), tensor_writer()
     targets = named_targets(target, cpu, features)
     if threads > 1 and re.search("-none|^wasm|-windows", targets[0].triple):
         raise BoundaryError(
-            f"{targets[0].triple} has no threads as POSIX defines them",
+            f"{target} has no threads as POSIX defines them",
             help="build with one thread: a library's functions can be called from many",
         )
-    compiled = compiled_library(name, entries, targets, threads)
+    compiled = compiled_library(name, entries, targets, threads, initial)
     linked = link(compiled.manifest, compiled.object_bytes)
-    contents = _contents(compiled, _initial(entries))
+    contents = _contents(compiled)
+    contents[f"{name}.safetensors"] = write_tensors(initial)
     contents |= linked.files
-    if not force:
-        refuse_foreign(
-            place, written_by_export(place), "pass another folder, or force=True to replace it"
-        )
-    manifest = write_folder(place, contents, compiled.manifest)
+    check_place(place, force)
+    manifest = _written(place, contents, compiled.manifest)
     return Export(place, manifest, report_of(compiled), tuple(linked.notes))
 
 
-def refuse_reserved(names: Iterable[str]) -> None:
-    """Raise `NameClashError` for an entry whose name a library, or `export`, has for itself."""
-    own = {*RESERVED, *(inspect.signature(export).parameters.keys() - {"entries"})}
-    if clashing := sorted(own.intersection(names)):
-        raise NameClashError(
-            f"an entry cannot be named {clashing[0]}, which every library has already",
-            help=f"give the step another name, such as {clashing[0]}_step",
+def _written(
+    place: Path, contents: Mapping[str, bytes], manifest: LibraryManifest
+) -> LibraryManifest:
+    try:
+        return write_folder(place, contents, manifest)
+    except OSError as error:
+        raise ArtifactError(
+            f"{place} cannot be written: {error.strerror or error}",
+            help="nothing in it has been changed; choose a folder that can be, with enough space",
+        ) from error
+
+
+def _named(steps: object, keywords: Mapping[str, Step]) -> dict[str, Step]:
+    """The steps of a call, from a dict and by keyword."""
+    if not isinstance(steps or {}, Mapping):
+        raise BoundaryError(
+            f"steps to export need names, and {type(steps).__name__} has none",
+            help="pass them by keyword, as in train=step, or in a dict",
         )
+    given = dict(cast("Mapping[str, Step]", steps or {}))
+    if twice := sorted(given.keys() & keywords.keys()):
+        raise NameClashError(
+            f"{twice[0]} is given twice, in the dict and by keyword", help="name one otherwise"
+        )
+    return {**given, **keywords}
 
 
 def compiled_library(
-    name: str, entries: Mapping[str, Step], targets: list[Target], threads: int
+    name: str,
+    entries: Mapping[str, Step],
+    targets: Sequence[Target],
+    threads: int,
+    initial: Mapping[str, NDArray[Any]],
 ) -> CompiledLibrary:
-    """The library of these steps, compiled."""
+    """The library of these steps, compiled, with the values that parameters begin with."""
     from graphc.codegen.library import EntrySource, compile_library
     from graphc.runtime.threads import pool_text
 
-    sources = {}
-    for entry, step in entries.items():
-        _refuse_foreign_functions(entry, step)
-        program = step.program
-        sources[entry] = EntrySource(program.graph, program.structure, step.memory_limit)
-    values = {key: storage.value for key, storage in _initial(entries).items()}
+    sources = {
+        entry: EntrySource(step.program.graph, step.program.structure, step.memory_limit)
+        for entry, step in entries.items()
+    }
     pool = pool_text(targets[0].triple) if threads > 1 else ""
-    return compile_library(name, sources, values, targets, threads, pool, __version__)
+    return compile_library(name, sources, initial, targets, threads, pool, __version__)
 
 
-def _refuse_foreign_functions(entry: str, step: Step) -> None:
-    called = [
-        vars(node.attrs)["function"].name
-        for graph in all_graphs(step.program.graph)
-        for node in graph.nodes
-        if node.op.foreign
-    ]
-    if called:
-        raise BoundaryError(
-            f"{entry} calls {', '.join(dict.fromkeys(called))}, which is in this process alone",
-            help="a library has no Python in it; compute it outside, and pass the result as input",
-        )
-
-
-def _initial(entries: Mapping[str, Step]) -> dict[str, ParameterStorage]:
-    """The parameters of all steps, by name."""
+def _initial(entries: Mapping[str, Step]) -> dict[str, NDArray[Any]]:
+    """Copies of the parameters of all steps, by name."""
     found: dict[str, ParameterStorage] = {}
     for entry, step in entries.items():
         for name, storage in step.program.storages.items():
@@ -176,13 +184,11 @@ def _initial(entries: Mapping[str, Step]) -> dict[str, ParameterStorage]:
                     f"two different parameters are named {name}; the second is one of {entry}",
                     help="entries share one state: rename one of the parameters",
                 )
-    return found
+    return {name: np.array(storage.value, order="C") for name, storage in found.items()}
 
 
-def _contents(
-    compiled: CompiledLibrary, initial: Mapping[str, ParameterStorage]
-) -> dict[str, bytes]:
-    """All files but the manifest and what a linker makes."""
+def _contents(compiled: CompiledLibrary) -> dict[str, bytes]:
+    """All files but the manifest, the parameters and what a linker makes."""
     from graphc.ir.printer import graph_constants, print_graph
 
     manifest = compiled.manifest
@@ -197,25 +203,10 @@ def _contents(
         texts[f"{entry}.gir"] = print_graph(each.graph)
         if arrays := graph_constants(each.graph):
             contents[f"{entry}.npz"] = _packed(arrays)
-    contents |= {file: text.encode() for file, text in texts.items()}
-    values = {name: storage.value for name, storage in initial.items()}
-    contents[f"{manifest.name}.safetensors"] = _safetensors(values)
-    return contents
+    return contents | {file: text.encode() for file, text in texts.items()}
 
 
 def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
-
-
-def _safetensors(values: Mapping[str, NDArray[Any]]) -> bytes:
-    try:
-        safetensors = importlib.import_module("safetensors.numpy")
-    except ModuleNotFoundError:
-        raise ArtifactError(
-            "initial parameters are written as safetensors, and that package is not here",
-            help='it is in an extra: pip install "graphc[export]"',
-        ) from None
-    arrays = {name: np.ascontiguousarray(array) for name, array in values.items()}
-    return bytes(safetensors.save(arrays))

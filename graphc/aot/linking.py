@@ -54,8 +54,9 @@ def link(manifest: LibraryManifest, object_bytes: bytes) -> Linked:
         for make in makers:
             try:
                 make(manifest, place, linked)
-            except ArtifactError as error:
-                linked.notes.append(f"a library was not made: {error.summary}")
+            except (ArtifactError, OSError) as error:
+                reason = error.summary if isinstance(error, ArtifactError) else error
+                linked.notes.append(f"a library was not made: {reason}")
     return linked
 
 

@@ -27,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandError as error:
         sys.stderr.write(f"graphc {options.command}: {error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write(f"graphc {options.command}: interrupted\n")
+        return 130
     except BrokenPipeError:
         # The reader (head, less) has left; the interpreter must not flush to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,7 +75,10 @@ def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "functions over one state, which need neither Python nor any library.",
     )
     build.add_argument(
-        "programs", nargs="+", metavar="FILE.py:NAME", help="the steps, one or several"
+        "programs",
+        nargs="+",
+        metavar="[ENTRY=]FILE.py:NAME",
+        help="the steps, one or several, each with another name for it if need be",
     )
     build.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where to write it")
     build.add_argument("--name", default="", help="of the library (default: the folder's)")
@@ -87,7 +93,7 @@ def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "chosen where the code runs (default: the platform's oldest)",
     )
     build.add_argument(
-        "--features", default="", help="instruction sets to add or remove: +avx2,-fma"
+        "--features", default="", help="instruction sets to add or remove: --features=-fma,+avx2"
     )
     build.add_argument("--threads", type=int, default=1, metavar="N", help="(default: %(default)s)")
     build.add_argument(

@@ -9,22 +9,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from graphc.aot.c_names import c_identifier
 from graphc.aot.check import differences
-from graphc.aot.export import Export, export, refuse_reserved
+from graphc.aot.export import Export, export
 from graphc.cli.failure import CommandError
-from graphc.cli.program import find_steps
+from graphc.cli.program import absolute, find_steps
+from graphc.codegen.errors import BackendError
+from graphc.compilation import Step
 from graphc.ir.diagnostics import GraphError
 from graphc.runtime.errors import CodedError
 
 
 def run(options: argparse.Namespace) -> None:
     """Build the library, and check or weigh it if asked."""
-    steps = {c_identifier(name): step for name, step in find_steps(options.programs).items()}
     try:
-        refuse_reserved(steps)
+        steps = _identified(find_steps(options.programs))
         written = export(
             options.output,
             steps,
@@ -35,19 +37,28 @@ def run(options: argparse.Namespace) -> None:
             threads=options.threads,
             force=options.force,
         )
-    except (GraphError, CodedError, OSError) as error:
+    except (GraphError, CodedError, BackendError, OSError) as error:
         raise CommandError(str(error)) from None
     for note in written.notes:
         sys.stderr.write(f"note: {note}\n")
     _tell(written, options)
     if not options.check:
         return
-    if found := differences(written, options):
+    if found := differences(written, list(map(absolute, options.programs)), options):
         raise CommandError(
             "another process built other bytes: " + ", ".join(found) + "; the program itself "
             "must be the same in every run: does it draw random numbers without a seed?"
         )
     sys.stderr.write("another process built the same bytes\n")
+
+
+def _identified(steps: Mapping[str, Step]) -> dict[str, Step]:
+    """The steps by names that C takes."""
+    named: dict[str, Step] = {}
+    for name, step in steps.items():
+        if named.setdefault(c_identifier(name), step) is not step:
+            raise CommandError(f"two entries would be called {c_identifier(name)!r} in C")
+    return named
 
 
 def _tell(written: Export, options: argparse.Namespace) -> None:

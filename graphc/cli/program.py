@@ -1,8 +1,8 @@
 """Finding the program that a command names: `FILE.py`, `FILE.py:NAME`, `FILE.gir` or `demo`.
 
-Owns `find_graph` and `find_steps`. Imports the parser, and runs the user's file. Invariant:
-whatever the user's file prints goes to stderr, and its `if __name__ == "__main__":` part does not
-run.
+Owns `find_graph`, `find_steps` and `absolute`. Imports the parser, and runs the user's file.
+Invariant: whatever the user's file prints goes to stderr, and its `if __name__ == "__main__":` part
+does not run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import traceback
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from graphc.demo.program import declare
 from graphc.ir.diagnostics import ParseError
 from graphc.ir.graph import Graph
 from graphc.ir.parser import parse_graph
+from graphc.just_in_time import Jitted
 
 
 def find_graph(program: str, constants: str | None = None) -> Graph:
@@ -41,19 +42,49 @@ def find_graph(program: str, constants: str | None = None) -> Graph:
 
 
 def find_steps(programs: Sequence[str]) -> dict[str, Step]:
-    """The compiled steps that `FILE.py:NAME` name, by name; each file runs once. Raises
-    `CommandError` as `find_graph` does, and for what is no step."""
+    """The compiled steps that `FILE.py:NAME` name, by name or by ENTRY where it is
+    `ENTRY=FILE.py:NAME`; each file runs once. Raises `CommandError` as `find_graph` does, and for
+    what is no step."""
     ran: dict[Path, dict[str, Any]] = {}
     found: dict[str, Step] = {}
     for program in programs:
-        path, name = _split(program)
+        entry, file = _entry(program)
+        path, name = _split(file)
         names = ran.get(path) or ran.setdefault(path, _run(path))
         steps = {each: step for each, step in names.items() if isinstance(step, Step)}
+        if name in names and name not in steps:
+            _refuse(path, name, names[name])
         graph = _chosen(path, name, {each: step.program.graph for each, step in steps.items()})
         name = name or next(each for each, step in steps.items() if step.program.graph is graph)
-        if found.setdefault(name, steps[name]) is not steps[name]:
-            raise CommandError(f"two entries would be called {name!r}; rename one of the steps")
+        entry = entry or name
+        if found.setdefault(entry, steps[name]) is not steps[name]:
+            raise CommandError(
+                f"two entries would be called {entry!r}; name one otherwise: "
+                f"{entry}_2={path}:{name}"
+            )
     return found
+
+
+def absolute(program: str) -> str:
+    """A program of `find_steps` as it is named from any other folder."""
+    entry, file = _entry(program)
+    path, name = _split(file)
+    return f"{entry}={path.absolute()}:{name}".removeprefix("=").removesuffix(":")
+
+
+def _entry(program: str) -> tuple[str, str]:
+    """What the step is to be called, if that is said, and the rest."""
+    entry, equals, file = program.partition("=")
+    if not equals or not entry.isidentifier() or Path(program.rpartition(":")[0]).exists():
+        return "", program
+    return entry, file
+
+
+def _refuse(path: Path, name: str, value: object) -> NoReturn:
+    remedy = "compile it with gc.compile"
+    if isinstance(value, Jitted):
+        remedy = "declare the inputs with gc.input and compile it with gc.compile, for one shape"
+    raise CommandError(f"{name!r} in {path} is no step but {type(value).__name__}: {remedy}")
 
 
 def _split(program: str) -> tuple[Path, str]:
@@ -125,7 +156,8 @@ def _chosen(path: Path, name: str, graphs: dict[str, Graph]) -> Graph:
     if name:
         if name not in graphs:
             raise CommandError(
-                f"{path} has no step or graph {name!r}{meant(name, graphs)} It has: {listed}."
+                f"{path} has no step or graph {name!r}{meant(name, graphs) or '.'} "
+                f"It has: {listed}."
             )
         return graphs[name]
     if not graphs:

@@ -58,6 +58,28 @@ def test_features_add_to_a_processor() -> None:
     assert named_target(LINUX, "x86-64-v3", "-fma").has_fma is False
 
 
+def test_features_may_be_written_with_spaces() -> None:
+    assert named_target(LINUX, "", " +avx2, +fma,") == named_target(LINUX, "", "+avx2,+fma")
+
+
+def test_a_host_of_which_something_is_taken() -> None:
+    """Kernels must not use what the code may not have."""
+    host = host_target()
+    feature = {"x86_64": "-fma", "aarch64": "-neon"}[host.triple.split("-")[0]]
+    lesser = named_target("", "host", feature)
+    assert (lesser.cpu, lesser.l2_bytes) == (host.cpu, host.l2_bytes)
+    assert lesser.features.endswith(feature)
+    assert (lesser.has_fma, lesser.vector_bits) != (host.has_fma, host.vector_bits)
+
+
+@pytest.mark.parametrize(
+    "triple", ["wasm32-wasi", "x86_64-alpine-linux-musl", "aarch64-none-elf", "x86_64-linux-gnu"]
+)
+def test_triples_in_other_words(triple: str) -> None:
+    found = named_target(triple).triple
+    assert found.replace("-unknown", "") == triple
+
+
 def test_the_host_is_the_host() -> None:
     assert named_target("", "host") == host_target()
 
@@ -78,6 +100,17 @@ def test_levels() -> None:
         (LINUX, "", "+avx3", "no feature 'avx3'; did you mean avx"),
         (LINUX, "", "avx2", "'avx2' must begin with [+] or -"),
         ("wasm32-unknown-unknown", "host", "", "does not run on wasm32"),
+        ("?", "", "", "no target '[?]'; there are x86_64-unknown-linux-gnu, "),
+        ("x86_64-unknown-linx-gnu", "", "", "not know 'linx' .*; did you mean x86_64-unknown-li"),
+        ("thumbv7em-none-eabhif", "", "", "not know 'eabhif' .* mean thumbv7em-none-eabihf"),
+        ("arm-cortex-m4", "", "", "not know 'cortex'"),
+        ("s390x-unknown-linux-gnu", "", "", "no target: processors must be little-endian"),
+        ("avr", "atmega328", "", "no target: processors must be little-endian, of 32 or 64 bits"),
+        ("nvptx64-nvidia-cuda", "sm_50", "", "sm_50 under nvptx64-nvidia-cuda is no target"),
+        (LINUX, "?", "", "no processor '[?]'; there are "),
+        (LINUX, "Skylak", "", "no processor 'Skylak'; did you mean skylake"),
+        (LINUX, "i386", "", "i386 under .* is no target: .*64-bit code requested"),
+        ("", "host", "+avx3", "no feature 'avx3'; did you mean avx"),
     ],
 )
 def test_unknown_names(triple: str, cpu: str, features: str, message: str) -> None:

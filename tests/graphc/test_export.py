@@ -178,7 +178,9 @@ def test_c_refuses_a_state_that_is_not_its_own(model: Model, folder: Path) -> No
 
 def test_an_object_that_needs_more_memory_does_not_fit_the_header(model: Model) -> None:
     """A build for another processor may: the program's workspace would be too small."""
-    manifest = compiled_library("net", {"f": model.predict}, [host_target()], 1).manifest
+    manifest = compiled_library(
+        "net", {"f": model.predict}, [host_target()], 1, model.predict.snapshot()
+    ).manifest
     entry = replace(manifest.entries[0], workspace_bytes=manifest.workspace_bytes + 64)
     other = replace(manifest, entries=(entry,))
     assert other.interface != manifest.interface
