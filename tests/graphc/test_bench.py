@@ -140,6 +140,7 @@ def test_limits_run(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_threads_are_set_before_libraries_load() -> None:
     assert environment(1)["OMP_NUM_THREADS"] == environment(1)["GRAPHC_THREADS"] == "1"
     assert environment(2)["NPROC"] == "2"
+    assert not environment(2)["PYTHONDONTWRITEBYTECODE"]
 
 
 def test_one_row_in_a_process_of_its_own() -> None:

@@ -56,6 +56,8 @@ def environment(threads: int) -> dict[str, str]:
         "XLA_FLAGS": xla,
         "JAX_PLATFORMS": "cpu",
         "PYTENSOR_FLAGS": "floatX=float32",
+        # Empty is off: Python keeps what it compiled, as an installed package has it.
+        "PYTHONDONTWRITEBYTECODE": "",
     }
 
 
