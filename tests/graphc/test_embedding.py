@@ -65,11 +65,3 @@ def test_a_microcontroller_has_enough_memory(cpu: str, tmp_path: Path, capsys: A
     }
     assert sizes["state"] + sizes["workspace"] <= 64 << 10
     assert run(["nm", "-u", "gestures.o"], tmp_path / "b") == ""
-
-
-def test_the_rust_program_finds_its_numbers(tmp_path: Path, capsys: Any) -> None:
-    """Its build reads three lines of the header."""
-    build("embed_rust/spirals.py", ("train", "predict"), "spirals", tmp_path / "b")
-    header = (tmp_path / "b" / "spirals.h").read_text()
-    for name in ("interface", "state_bytes", "workspace_bytes"):
-        assert re.search(rf"^#define spirals_{name} .*[()]\w+\)+$", header, re.MULTILINE)
