@@ -102,11 +102,12 @@ def _exchange(fresh: Path, target: Path) -> None:
         return
     with fresh_folder(target) as retired:
         old = retired / "old"
-        os.rename(target, old)
         try:
+            os.rename(target, old)
             os.rename(fresh, target)
-        except OSError:
-            os.rename(old, target)
+        except BaseException:  # an interrupt as well
+            if old.exists() and not target.exists():
+                os.rename(old, target)
             raise
 
 
