@@ -171,6 +171,7 @@ class _LibraryWriter:
         if self.target.is_x86_64:
             functions.append(level_text())
         self._params_table()
+        self._versions()
         parts = [*self._globals.values(), _HELPERS, *functions, *self._functions]
         return "\n".join(parts) + "\nattributes #0 = { nounwind }\n"
 
@@ -279,6 +280,12 @@ unknown:
   ret ptr {unknown}
 }}
 """
+
+    def _versions(self) -> None:
+        """The version of the interface, to be read, and a name that no other build has."""
+        abi, build = f"@{self.manifest.name}_abi", f"@{self.manifest.build_symbol}"
+        self._globals[abi] = f"{abi} = constant i32 {self.manifest.abi}, align 4"
+        self._globals[build] = f"{build} = constant i8 0"
 
     def _params_table(self) -> None:
         """Name, type, rank, shape, offset and bytes of each param: `NAME_param` in the header."""

@@ -143,14 +143,26 @@ def _address(array: NDArray[Any]) -> ctypes.c_void_p:
 
 
 def _load(manifest: LibraryManifest, path: Path) -> Functions:
+    """The functions of a library, whose version and build are those that its manifest is about."""
     names = ["initialize", *(entry.name for entry in manifest.entries)]
     symbols = {name: f"{manifest.name}_{name}" for name in names}
-    if path.suffix != ".o":
-        try:
+    constants = [f"{manifest.name}_abi", manifest.build_symbol]
+    try:
+        if path.suffix != ".o":
             library = ctypes.CDLL(str(path))
-            return {name: library[symbol] for name, symbol in symbols.items()}
-        except (OSError, AttributeError) as error:
-            raise ArtifactError(f"{path} cannot be loaded: {error}") from None
-    addresses = link_permanently(path.read_bytes(), [*symbols.values()], "its object")
-    signature = ctypes.CFUNCTYPE(ctypes.c_int)
-    return {name: signature(addresses[symbol]) for name, symbol in symbols.items()}
+            abi = ctypes.c_uint32.in_dll(library, constants[0]).value
+            ctypes.c_uint8.in_dll(library, constants[1])
+            functions = {name: library[symbol] for name, symbol in symbols.items()}
+        else:
+            wanted = [*symbols.values(), *constants]
+            addresses = link_permanently(path.read_bytes(), wanted, "its object")
+            abi = ctypes.c_uint32.from_address(addresses[constants[0]]).value
+            signature = ctypes.CFUNCTYPE(ctypes.c_int)
+            functions = {name: signature(addresses[symbol]) for name, symbol in symbols.items()}
+    except (OSError, AttributeError, ValueError) as error:
+        raise ArtifactError(
+            f"{path} cannot be loaded: {error}", help="its code and its manifest are of one build"
+        ) from None
+    if abi != manifest.abi:
+        raise ArtifactError(f"{path} has version {abi} of the interface, not {manifest.abi}")
+    return functions

@@ -10,8 +10,9 @@ The library NAME defines these functions, whose results are 0 or a status:
     int NAME_ENTRY(void *state, void *workspace, const INPUT *..., OUTPUT *...)
     const char *NAME_message(int status)                 what a status means
 
-and `NAME_params`, a table of the params. A state begins with HEADER_BYTES: the bytes of MAGIC and
-of the model's digest.
+and these constants: `NAME_params`, a table of the params, `NAME_abi`, the version of all this, and
+`NAME_build_INTERFACE`, whose name keeps it from being linked with another's header. A state begins
+with HEADER_BYTES: the bytes of MAGIC and of the model's digest.
 """
 
 from __future__ import annotations
@@ -62,7 +63,15 @@ MESSAGES = {
 
 RESERVED = frozenset(
     [
-        *("abi_version", "state_bytes", "workspace_bytes", "alignment", "interface"),
+        *(
+            "abi",
+            "build",
+            "abi_version",
+            "state_bytes",
+            "workspace_bytes",
+            "alignment",
+            "interface",
+        ),
         *("param", "params", "initialize", "validate", "init", "check", "message"),
         *("unknown_state", "unaligned", "wrong_processor", "wrong_interface"),
         *("state", "state_block", "manifest", "reset", "restore"),
@@ -159,6 +168,11 @@ class LibraryManifest:
         memory = [self.model.hex(), self.workspace_bytes]
         described = [self.abi, self.name, memory, entries]
         return int.from_bytes(hashlib.sha256(canonical_json(described)).digest()[:8], "little")
+
+    @property
+    def build_symbol(self) -> str:
+        """What the object defines and its header refers to: others do not link."""
+        return f"{self.name}_build_{self.interface:016x}"
 
     @property
     def header(self) -> bytes:

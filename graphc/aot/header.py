@@ -56,8 +56,15 @@ extern "C" {{
 #define {name}_workspace_bytes ((size_t){workspace})
 #define {name}_alignment ((size_t){alignment})
 
-/* What this header and its object have in common, and no others. */
+/* The object's version of the interface: {name}_abi_version. */
+extern const uint32_t {name}_abi;
+
+/* What this header and its object have in common: those of two builds do not link. */
 #define {name}_interface UINT64_C({interface:#018x})
+#ifdef __GNUC__
+extern const uint8_t {build_symbol};
+static const uint8_t *const {name}_build __attribute__((used)) = &{build_symbol};
+#endif
 
 enum {{
 {statuses}
@@ -124,6 +131,7 @@ def header_text(manifest: LibraryManifest) -> str:
         workspace=manifest.workspace_bytes,
         alignment=ALIGNMENT,
         interface=manifest.interface,
+        build_symbol=manifest.build_symbol,
         statuses=statuses,
         params="\n".join(params),
         count=len(manifest.state) + 1,
