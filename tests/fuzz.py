@@ -4,8 +4,9 @@
 
 Graphs come in runs of a hundred; each run is decided by its own seed, so a failure is repeated by
 the line that is printed with it. A run ends at its first failure, which Hypothesis makes small. A
-graph that kills its process is run again, and made small, with each check in a forked process. At
-the end: how many graphs passed, how much memory the processes have grown by, what code they hold.
+graph that kills its process is run again, and made small, with each check in a forked process. With
+`--export` each graph becomes a library for C as well, whose code the process keeps. At the end: how
+many graphs passed, how much memory the processes have grown by, what code they hold.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -57,12 +59,19 @@ class Report:
     loaded: int
 
 
-def run(number: int, graphs: int, *, apart: bool = False, most_steps: int | None = None) -> Report:
+def run(
+    number: int,
+    graphs: int,
+    *,
+    apart: bool = False,
+    export: bool = False,
+    most_steps: int | None = None,
+) -> Report:
     """Check the graphs of one seed, up to the first failure."""
     gc.collect()
     passed, held = 0, len(loader._linked)
     failing: Case | None = None
-    examine = checked_apart if apart else check
+    examine = partial(checked_apart if apart else check, export=export)
 
     def each(case: Case) -> None:
         nonlocal passed, failing
@@ -122,13 +131,13 @@ def quiet() -> Iterator[None]:
             yield
 
 
-def checked_apart(case: Case) -> None:
+def checked_apart(case: Case, *, export: bool = False) -> None:
     """`check` in a forked process, whose death is a failure like any other."""
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            check(case)
+            check(case, export=export)
             status = 0
         finally:
             os._exit(status)
@@ -146,18 +155,19 @@ def megabytes() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def work(connection: Connection, graphs: int) -> None:
+def work(connection: Connection, graphs: int, export: bool) -> None:
     """Run the seeds that come, until None."""
     while (order := connection.recv()) is not None:
         number, apart = order
-        connection.send(run(number, graphs, apart=apart))
+        connection.send(run(number, graphs, apart=apart, export=export))
 
 
 class Worker:
     """A process that runs seeds one after the other; a new one takes its place if it dies."""
 
-    def __init__(self, graphs: int) -> None:
+    def __init__(self, graphs: int, export: bool) -> None:
         self.graphs = graphs
+        self.export = export
         self.history: list[float] = []
         self.loaded = 0
         self.current: tuple[int, bool] | None = None
@@ -166,7 +176,8 @@ class Worker:
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, self.graphs), daemon=True)
+        arguments = (theirs, self.graphs, self.export)
+        self.process = context.Process(target=work, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
         self.history.clear()
@@ -197,11 +208,11 @@ class Worker:
         return self.history[-1] - self.history[WARM - 1] if len(self.history) > WARM else 0.0
 
 
-def fuzz(graphs: int, first: int, jobs: int, apart: bool) -> int:
+def fuzz(graphs: int, first: int, jobs: int, apart: bool, export: bool) -> int:
     """Run seeds from `first` on; the number of failures."""
     size = min(graphs, GRAPHS_A_RUN)
     waiting = list(range(first, first + -(-graphs // size)))[::-1]
-    workers = [Worker(size) for _ in range(min(jobs, len(waiting)))]
+    workers = [Worker(size, export) for _ in range(min(jobs, len(waiting)))]
     reports: list[Report] = []
     for worker in workers:
         worker.give(waiting.pop(), apart)
@@ -214,7 +225,7 @@ def fuzz(graphs: int, first: int, jobs: int, apart: bool) -> int:
                 if report is not None:
                     reports.append(report)
                     bar.update(size)
-                    show(report, size)
+                    show(report, size, export)
                     if not waiting:
                         worker.connection.send(None)
                         continue
@@ -228,9 +239,10 @@ def fuzz(graphs: int, first: int, jobs: int, apart: bool) -> int:
     return failed
 
 
-def show(report: Report, graphs: int) -> None:
+def show(report: Report, graphs: int, export: bool) -> None:
     if report.failure is not None:
-        again = f"python -m tests.fuzz --graphs {graphs} --seed {report.seed}"
+        options = " --export" if export else ""
+        again = f"python -m tests.fuzz --graphs {graphs} --seed {report.seed}{options}"
         say(f"\n{report.failure.text}\n{report.failure.message}\nagain: {again}\n")
 
 
@@ -245,8 +257,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the first hundred (0)")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side (1)")
     parser.add_argument("--apart", action="store_true", help="each check in a forked process")
+    parser.add_argument("--export", action="store_true", help="each as a library for C, too")
     given_: Any = parser.parse_args()
-    failed = fuzz(given_.graphs, given_.seed, given_.jobs, given_.apart)
+    failed = fuzz(given_.graphs, given_.seed, given_.jobs, given_.apart, given_.export)
     raise SystemExit(bool(failed))
 
 

@@ -10,9 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from graphc.codegen.library import EntrySource, compile_library
+from graphc.codegen.processors import named_target
+from graphc.codegen.target import Target, host_target
 from graphc.ir.diff import diff_graphs
 from graphc.ir.graph import Graph, Node
 from graphc.ir.interpreter import evaluate
@@ -25,6 +30,9 @@ from graphc.ir.passes.merge_scans import merge_scans
 from graphc.ir.passes.widen import widen
 from graphc.ir.printer import graph_constants, print_graph
 from graphc.ir.types import float64
+from graphc.runtime.artifact import Structure
+from graphc.runtime.errors import IndexRangeError
+from graphc.runtime.library import Library
 from tests.codegen.running import Result, run_compiled
 from tests.disturbance import assert_close, disturbed
 from tests.random_graphs import Case, Derivatives
@@ -34,8 +42,8 @@ SAMPLES = 12
 Values = dict[Node, Array]
 
 
-def check(case: Case) -> None:
-    """Raise unless the compiler does right by this graph."""
+def check(case: Case, *, export: bool = False) -> None:
+    """Raise unless the compiler does right by this graph, and as a library for C if it shall."""
     graph, given = case.graph, values_of(case)
     text = print_graph(graph)
     read = parse_graph(text, graph_constants(graph))
@@ -49,6 +57,10 @@ def check(case: Case) -> None:
     agrees(values_in(result, case), "compiled")
     plain = run_compiled(unsimplified(graph), case.arrays, at_end=False, verify_level=EVERY_PASS)
     agrees(values_in(plain, case), "not simplified", exceptional=True)
+    if export:
+        check_same_bits(values_in_library(case, host_target()), values_in(result, case))
+        oldest = named_target(host_target().triple)
+        agrees(values_in_library(case, oldest), "on the oldest processor", exceptional=True)
     if case.derivatives is not None and in_doubles(graph):
         check_derivatives(case.derivatives, given)
 
@@ -94,6 +106,32 @@ def values_in(result: Result, case: Case) -> list[Array] | None:
         return None
     updated = [result.params[update.param.name] for update in case.graph.updates]
     return [*(result.outputs[name] for name in case.graph.output_names), *updated]
+
+
+def values_in_library(case: Case, target: Target) -> list[Array] | None:
+    """The same of a library, called as C would call it."""
+    graph = case.graph
+    _, structure = Structure.of(tuple(graph.outputs))
+    initial = {node.name: case.arrays[node.name] for node in graph.params}
+    compiled = compile_library("net", {"f": EntrySource(graph, structure)}, initial, [target])
+    with TemporaryDirectory() as folder:
+        place = Path(folder, "net.o")
+        place.write_bytes(compiled.object_bytes)
+        library = Library(compiled.manifest, place)
+    before = library.state_block.tobytes()
+    try:
+        outputs = library.f(*(case.arrays[node.name] for node in graph.inputs))
+    except IndexRangeError:
+        assert library.state_block.tobytes() == before, "a call that failed changed the state"
+        return None
+    return [*outputs, *(library.state[update.param.name] for update in graph.updates)]
+
+
+def check_same_bits(library: Sequence[Array] | None, step: Sequence[Array] | None) -> None:
+    assert (library is None) == (step is None), "one of library and step refuses an index"
+    for number, (mine, theirs) in enumerate(zip(library or (), step or (), strict=True)):
+        same = np.asarray(mine).tobytes() == theirs.tobytes()
+        assert same, f"value {number}: {mine} in a library, {theirs} in a step"
 
 
 def in_doubles(graph: Graph) -> bool:

@@ -35,6 +35,12 @@ def test_random_graphs(number: int) -> None:
     assert report.loaded == 0
 
 
+def test_random_graphs_as_libraries() -> None:
+    report = fuzz.run(RUNS, 6, export=True, most_steps=MOST_STEPS)
+    assert report.failure is None, f"{report.failure.text}\n{report.failure.message}"
+    assert report.passed == 6
+
+
 def drawn_cases(count: int) -> list[Case]:
     found: list[Case] = []
 
@@ -61,7 +67,7 @@ def test_almost_every_op_and_dtype_is_drawn() -> None:
 
 
 def test_a_failure_is_made_small_and_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse_matrices(case: Case) -> None:
+    def refuse_matrices(case: Case, *, export: bool) -> None:
         assert not any(node.type.rank == 2 for node in case.graph.nodes), "a matrix"
 
     monkeypatch.setattr(fuzz, "check", refuse_matrices)
@@ -94,7 +100,7 @@ def test_a_failing_graph_is_cut_down_to_what_fails() -> None:
 def test_a_graph_that_kills_its_process_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     (case,) = drawn_cases(1)
     fuzz.checked_apart(case)
-    monkeypatch.setattr(fuzz, "check", lambda case: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(fuzz, "check", lambda case, export: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(AssertionError, match="killed by signal 9"):
         fuzz.checked_apart(case)
 
