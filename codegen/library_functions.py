@@ -163,7 +163,7 @@ class _LibraryWriter:
         self.initial = initial
         self.target = target
         self._globals: dict[str, str] = {}
-        self._data: dict[bytes, str] = {}
+        self._data: dict[tuple[bytes, int], str] = {}
         self._functions: list[str] = []
 
     def text(self, least_level: int) -> str:
@@ -179,14 +179,15 @@ class _LibraryWriter:
 
     def _constant(self, data: bytes, align: int) -> str:
         """The name of a constant of these bytes."""
-        if data not in self._data:
-            name = self._data[data] = f"@graphc.data.{len(self._data)}"
-            text = "".join(f"\\{byte:02x}" for byte in data)
+        key = data, align
+        if key not in self._data:
+            name = self._data[key] = f"@graphc.data.{len(self._data)}"
+            text = data.hex("\\")
             self._globals[name] = (
-                f'{name} = private unnamed_addr constant [{len(data)} x i8] c"{text}", '
+                f'{name} = private unnamed_addr constant [{len(data)} x i8] c"\\{text}", '
                 f"align {align}"
             )
-        return self._data[data]
+        return self._data[key]
 
     def _string(self, text: str) -> str:
         return self._constant(text.encode() + b"\0", 1)
