@@ -12,16 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from graphc.codegen.library_checks import checked_arrays, checks_text
 from graphc.codegen.target import Target
 from graphc.codegen.x86_level import level_text
 from graphc.runtime.library_manifest import (
     ALIGNMENT,
     HEADER_BYTES,
     MESSAGES,
-    UNALIGNED,
-    UNKNOWN_STATE,
-    WRONG_INTERFACE,
-    WRONG_PROCESSOR,
+    MISSING_ARRAY,
     LibraryEntry,
     LibraryManifest,
     StateField,
@@ -29,9 +27,6 @@ from graphc.runtime.library_manifest import (
 )
 
 Array = np.ndarray[Any, Any]
-
-_HEADER_WORDS = 3
-"""Words of 8 bytes at the head of a state that say whose it is."""
 
 _HELPERS = """\
 ; `count` is a multiple of 8. A loop, where memcpy and memset would be calls of the C library.
@@ -63,67 +58,6 @@ word:
 done:
   ret void
 }
-"""
-
-
-_CHECKS = """\
-define internal i32 @graphc.check_call(ptr %header, i64 %interface) #0 {{
-entry:
-  %same = icmp eq i64 %interface, {interface}
-  br i1 %same, label %machine, label %other
-machine:
-  {capable}
-  br i1 %capable, label %fine, label %lacking
-fine:
-  %address = ptrtoint ptr %header to i64
-  %rest = and i64 %address, {last}
-  %aligned = icmp eq i64 %rest, 0
-  %there = icmp ne ptr %header, null
-  %usable = and i1 %aligned, %there
-  %status = select i1 %usable, i32 0, i32 {unaligned}
-  ret i32 %status
-other:
-  ret i32 {wrong_interface}
-lacking:
-  ret i32 {wrong_processor}
-}}
-define internal i32 @graphc.check_state(ptr %state) #0 {{
-entry:
-{words}
-  %both = and i1 %same0, %same1
-  %all = and i1 %both, %same2
-  %status = select i1 %all, i32 0, i32 {unknown_state}
-  ret i32 %status
-}}
-define internal i32 @graphc.check_memory(ptr %state, ptr %workspace) #0 {{
-entry:
-  %state.address = ptrtoint ptr %state to i64
-  %workspace.address = ptrtoint ptr %workspace to i64
-  %bits = or i64 %state.address, %workspace.address
-  %rest = and i64 %bits, {last}
-  %aligned = icmp eq i64 %rest, 0
-  %state.there = icmp ne ptr %state, null
-  %workspace.there = icmp ne ptr %workspace, null
-  %there = and i1 %state.there, %workspace.there
-  %usable = and i1 %aligned, %there
-  br i1 %usable, label %known, label %refused
-known:
-  %status = call i32 @graphc.check_state(ptr %state)
-  ret i32 %status
-refused:
-  ret i32 {unaligned}
-}}
-define i32 @{name}_validate(ptr %state, i64 %interface) #0 {{
-entry:
-  %status = call i32 @graphc.check_call(ptr %state, i64 %interface)
-  %fine = icmp eq i32 %status, 0
-  br i1 %fine, label %look, label %refused
-look:
-  %verdict = call i32 @graphc.check_state(ptr %state)
-  ret i32 %verdict
-refused:
-  ret i32 %status
-}}
 """
 
 
@@ -167,7 +101,11 @@ class _LibraryWriter:
         self._functions: list[str] = []
 
     def text(self, least_level: int) -> str:
-        functions = [self._checks(least_level), self._initialize(), self._message()]
+        functions = [
+            checks_text(self.manifest, self._capable(least_level)),
+            self._initialize(),
+            self._message(),
+        ]
         if self.target.is_x86_64:
             functions.append(level_text())
         self._params_table()
@@ -197,28 +135,6 @@ class _LibraryWriter:
         return self._constant(data.ljust(padded(max(len(data), 1)), b"\0"), ALIGNMENT)
 
     # Functions
-
-    def _checks(self, least_level: int) -> str:
-        """Of a processor, a state, and of both with a workspace."""
-        words = np.frombuffer(self.manifest.header[: 8 * _HEADER_WORDS], "<i8")
-        equal = []
-        for i, word in enumerate(words):
-            equal += [
-                f"  %place{i} = getelementptr i8, ptr %state, i64 {8 * i}",
-                f"  %word{i} = load i64, ptr %place{i}, align 8",
-                f"  %same{i} = icmp eq i64 %word{i}, {word}",
-            ]
-        return _CHECKS.format(
-            name=self.manifest.name,
-            interface=self.manifest.interface,
-            capable=self._capable(least_level),
-            words="\n".join(equal),
-            last=ALIGNMENT - 1,
-            unaligned=UNALIGNED,
-            wrong_interface=WRONG_INTERFACE,
-            wrong_processor=WRONG_PROCESSOR,
-            unknown_state=UNKNOWN_STATE,
-        )
 
     def _capable(self, least_level: int) -> str:
         if not self.target.is_x86_64 or least_level == 1:
@@ -325,12 +241,16 @@ define i32 @{self.manifest.name}_{entry.name}({parameters}) #0 {{
 entry:
   %checked = call i32 @graphc.check_memory(ptr %state, ptr %workspace)
   %fine = icmp eq i32 %checked, 0
-  br i1 %fine, label %choose, label %refused
+  br i1 %fine, label %arrays, label %refused
+arrays:
+{checked_arrays(entry, [*given, *results])}
 choose:
 {self._choice(versions)}
 {"".join(blocks)}
 refused:
   ret i32 %checked
+missing:
+  ret i32 {MISSING_ARRAY}
 ran:
   %status = phi i32 {", ".join(f"[ %status{v.level}, %version{v.level} ]" for v in versions)}
   %failed = icmp ne i32 %status, 0

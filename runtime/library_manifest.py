@@ -49,7 +49,7 @@ HEADER_BYTES = 64
 MAGIC = b"graphc" + bytes([ABI, 0])
 """How a state begins; behind it are 16 bytes of the model's digest."""
 
-UNKNOWN_STATE, UNALIGNED, WRONG_PROCESSOR, WRONG_INTERFACE = -1, -2, -3, -4
+UNKNOWN_STATE, UNALIGNED, WRONG_PROCESSOR, WRONG_INTERFACE, MISSING_ARRAY = -1, -2, -3, -4, -5
 """Statuses; positive ones are the numbers, from 1, of guards that failed."""
 
 MESSAGES = {
@@ -58,6 +58,7 @@ MESSAGES = {
     UNALIGNED: f"the state or the workspace is NULL or not aligned to {ALIGNMENT} bytes",
     WRONG_PROCESSOR: "this processor lacks instructions that the code was compiled for",
     WRONG_INTERFACE: "header and object are not of the same build",
+    MISSING_ARRAY: "an array that has elements is NULL",
 }
 
 
@@ -73,7 +74,7 @@ RESERVED = frozenset(
             "interface",
         ),
         *("param", "params", "initialize", "validate", "init", "check", "message"),
-        *("unknown_state", "unaligned", "wrong_processor", "wrong_interface"),
+        *("unknown_state", "unaligned", "wrong_processor", "wrong_interface", "missing_array"),
         *("state", "state_block", "manifest", "reset", "restore"),
     ]
 )

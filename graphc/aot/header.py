@@ -13,6 +13,7 @@ from graphc.runtime.library_manifest import (
     ABI,
     ALIGNMENT,
     MESSAGES,
+    MISSING_ARRAY,
     UNALIGNED,
     UNKNOWN_STATE,
     WRONG_INTERFACE,
@@ -26,6 +27,7 @@ _STATUSES = {
     "unaligned": UNALIGNED,
     "wrong_processor": WRONG_PROCESSOR,
     "wrong_interface": WRONG_INTERFACE,
+    "missing_array": MISSING_ARRAY,
 }
 
 _TEXT = """\
@@ -38,8 +40,11 @@ _TEXT = """\
  * Functions allocate nothing and keep nothing; calls on different states and workspaces may run at
  * the same time{threads}.
  *
- * Arrays are contiguous, row-major and of the element types below. Every function returns 0, or a
- * status that {name}_message explains; then it has changed nothing.
+ * Arrays are contiguous, row-major and of the element types below; one without elements may be
+ * NULL. What a function writes (state, workspace, results) lies apart from all else that it is
+ * given; two inputs may be the same array.
+ *
+ * Every function returns 0, or a status that {name}_message explains; then it has changed nothing.
  */
 #ifndef {guard}
 #define {guard}

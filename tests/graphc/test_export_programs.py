@@ -70,3 +70,26 @@ def test_c_refuses_an_index_and_changes_nothing(wrong: int, tmp_path: Path) -> N
         assert library.state_block.tobytes() == before
         assert loss == 77
         given[place] = kept
+
+
+def test_c_refuses_arrays_that_are_not_there(tmp_path: Path) -> None:
+    """Each of them alone; an array without elements may be missing."""
+    x, none = gc.input("x", 3), gc.input("none", (0, 4))
+    w = gc.param("w", np.ones(3, "float32"))
+    step = gc.compile([x, none], (x + w, w.sum(), none * 2), {w: w + x})
+    gc.export(tmp_path / "net", {"f": step}, name="net")
+    library = gc.load(tmp_path / "net")
+    code = ctypes.CDLL(str(tmp_path / "net" / linking.shared_name(library.manifest)))
+    code.net_message.restype = ctypes.c_char_p
+    workspace = aligned_empty((max(library.manifest.workspace_bytes, 64),), "uint8")
+    memory = [library.state_block, workspace]
+    arrays = [np.ones(3, "float32"), None, np.zeros(3, "float32"), np.zeros((), "float32"), None]
+    places = [array if array is None else array.ctypes.data for array in (*memory, *arrays)]
+    before = library.state_block.tobytes()
+    for missing in (2, 4, 5):
+        given = [None if i == missing else place for i, place in enumerate(places)]
+        status = code.net_f(*map(ctypes.c_void_p, given))
+        assert code.net_message(status) == b"an array that has elements is NULL"
+        assert library.state_block.tobytes() == before
+    assert code.net_f(*map(ctypes.c_void_p, places)) == 0
+    np.testing.assert_array_equal(library.state["w"], 2)
