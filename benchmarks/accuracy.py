@@ -238,7 +238,7 @@ def compile_function(
     """A loop over arrays, `lanes` elements a round, repeated as often as asked for."""
     target = target or host_target()
     lanes = lanes or target.lanes(dtype.bytes)
-    module = Module(has_avx512=target.has_avx512, has_fma=target.has_fma)
+    module = Module(has_avx512=target.has_avx512, missing=target.missing)
     parameters = [Value(f"%p{i}", POINTER) for i in range(3)]
     count, rounds = Value("%count", int64), Value("%rounds", int64)
     function = module.function("repeat", [*parameters, count, rounds], "void")

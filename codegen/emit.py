@@ -15,12 +15,14 @@ from graphc.codegen.values import (
     constant,
     first_lanes,
     index,
+    intrinsic_suffix,
     is_number,
     llvm_type,
+    memory_suffix,
     memory_type,
 )
 from graphc.codegen.writer import Writer
-from graphc.ir.types import HALVES, DType, bool_, int8, int64
+from graphc.ir.types import DType, bool_, int8, int32, int64
 
 FAST_CONTRACT = "contract"
 """The one float flag used: a multiply may be contracted with an add into an FMA."""
@@ -77,7 +79,7 @@ class Function(Writer):
         unless `dtype` says otherwise."""
         first = operands[0]
         result = dtype or first.dtype
-        suffix = _intrinsic_suffix(first.dtype, first.lanes)
+        suffix = intrinsic_suffix(first.dtype, first.lanes)
         symbol = f"llvm.{name}.{suffix}"
         returns = llvm_type(result, first.lanes)
         self.module.declare(
@@ -126,7 +128,11 @@ class Function(Writer):
             return x
         if is_number(x):
             return index(int(x.ref) // divisor)
-        return self.binary("udiv", x, index(divisor))
+        if self.module.has("divide", int64):
+            return self.binary("udiv", x, index(divisor))
+        # The memory of a processor of 32 bits holds fewer elements than these count.
+        low = self.convert("trunc", x, int32)
+        return self.convert("zext", self.binary("udiv", low, constant(divisor, int32)), int64)
 
     # Vectors
 
@@ -175,12 +181,14 @@ class Function(Writer):
             return mask
         if is_number(mask):
             return constant(True, bool_)
-        symbol = f"llvm.vector.reduce.or.{_intrinsic_suffix(bool_, mask.lanes)}"
+        symbol = f"llvm.vector.reduce.or.{intrinsic_suffix(bool_, mask.lanes)}"
         self.module.declare(f"declare i1 @{symbol}({mask.type})")
         return self.pure(f"call i1 @{symbol}({mask.typed})", bool_, 1, mask)
 
     def lane_numbers(self, lanes: int) -> Value:
-        """The i64 vector 0, 1, 2, ..."""
+        """The i64 vector 0, 1, 2, ...; of one lane, a scalar."""
+        if lanes == 1:
+            return index(0)
         return Value(f"<{', '.join(f'i64 {i}' for i in range(lanes))}>", int64, lanes)
 
     # Memory
@@ -217,7 +225,7 @@ class Function(Writer):
             place = self.select(mask, address, Value("@graphc.zero", POINTER))
             return self.load(place, dtype, read_only=read_only)
         stored, lanes = memory_type(dtype, mask.lanes), mask.lanes
-        symbol = f"llvm.masked.load.{_memory_suffix(dtype, lanes)}.p0"
+        symbol = f"llvm.masked.load.{memory_suffix(dtype, lanes)}.p0"
         self.module.declare(f"declare {stored} @{symbol}(ptr, i32, <{lanes} x i1>, {stored})")
         right = (
             f"call {stored} @{symbol}({address.typed}, i32 {dtype.bytes}, {mask.typed}, "
@@ -230,7 +238,7 @@ class Function(Writer):
     ) -> Value:
         """One element from each address whose mask lane is set, zero elsewhere."""
         stored, lanes = memory_type(dtype, mask.lanes), mask.lanes
-        symbol = f"llvm.masked.gather.{_memory_suffix(dtype, lanes)}.v{lanes}p0"
+        symbol = f"llvm.masked.gather.{memory_suffix(dtype, lanes)}.v{lanes}p0"
         self.module.declare(
             f"declare {stored} @{symbol}(<{lanes} x ptr>, i32, <{lanes} x i1>, {stored})"
         )
@@ -262,7 +270,7 @@ class Function(Writer):
             self.store(self.extract(value, 0), address)
             return
         value = self._to_memory(value)
-        symbol = f"llvm.masked.store.{_intrinsic_suffix(value.dtype, value.lanes)}.p0"
+        symbol = f"llvm.masked.store.{intrinsic_suffix(value.dtype, value.lanes)}.p0"
         self.module.declare(f"declare void @{symbol}({value.type}, ptr, i32, {mask.type})")
         self.raw(
             f"call void @{symbol}({value.typed}, {address.typed}, i32 {value.dtype.bytes}, "
@@ -273,7 +281,7 @@ class Function(Writer):
         """Store each lane whose mask is set at its own address."""
         value = self._to_memory(value)
         lanes = value.lanes
-        symbol = f"llvm.masked.scatter.{_intrinsic_suffix(value.dtype, lanes)}.v{lanes}p0"
+        symbol = f"llvm.masked.scatter.{intrinsic_suffix(value.dtype, lanes)}.v{lanes}p0"
         self.module.declare(
             f"declare void @{symbol}({value.type}, <{lanes} x ptr>, i32, <{lanes} x i1>)"
         )
@@ -318,20 +326,17 @@ class Module:
         self,
         attributes: str = "",
         *,
-        converts_half: bool = False,
         has_avx512: bool = False,
-        has_fma: bool = True,
+        missing: Sequence[str] = (),
         own_sections: bool = False,
     ) -> None:
         """`attributes` are function attributes, such as `"prefer-vector-width"="512"`;
-        `converts_half` says that the target has instructions between float16 and f32,
-        `has_avx512` that it has those of AVX-512, `has_fma` that it has some for a multiply-add
-        of one rounding. With `own_sections` each function is in a section of its name, so that a
-        linker can leave it out and a reader can weigh it."""
+        `has_avx512` says that the target has the instructions of AVX-512, and `missing` which
+        operations it has none for, as `Target` lists them. With `own_sections` each function is in
+        a section of its name, so that a linker can leave it out and a reader can weigh it."""
         self.attributes = attributes
-        self.converts_half = converts_half
         self.has_avx512 = has_avx512
-        self.has_fma = has_fma
+        self.missing = frozenset(missing)
         self.own_sections = own_sections
         self.functions: list[Function] = []
         self.operations: dict[Hashable, tuple[str, Value]] = {}
@@ -355,6 +360,10 @@ class Module:
             f"!{number + 2} = !{{!{number + 1}}}",
         ]
         return number + 2
+
+    def has(self, operation: str, *dtypes: DType) -> bool:
+        """Whether the target has instructions for an operation on such numbers."""
+        return ".".join([operation, *map(str, dtypes)]) not in self.missing
 
     def declare(self, declaration: str) -> None:
         self._declarations[declaration] = None
@@ -386,13 +395,3 @@ class Module:
         parts.append(f"attributes #0 = {{ nounwind {self.attributes} }}")
         parts += self._metadata
         return "\n".join(parts) + "\n"
-
-
-def _intrinsic_suffix(dtype: DType, lanes: int) -> str:
-    letter = "f" if dtype.is_float and dtype not in HALVES else "i"
-    scalar = f"{letter}{dtype.bits}"
-    return scalar if lanes == 1 else f"v{lanes}{scalar}"
-
-
-def _memory_suffix(dtype: DType, lanes: int) -> str:
-    return _intrinsic_suffix(int8 if dtype is bool_ else dtype, lanes)

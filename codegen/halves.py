@@ -24,7 +24,7 @@ _REBIAS = (127 - 15) << 23
 
 def widen(b: VectorScalars, x: Value) -> Value:
     """The f32 with the value of a 16-bit float."""
-    if x.dtype is float16 and b.function.module.converts_half:
+    if x.dtype is float16 and b.function.module.has("convert", float16):
         half = b.function.convert("bitcast", x, HALF)
         return b.function.convert("fpext", half, float32)
     bits = Number(b, b.function.convert("zext", x, int32))
@@ -40,7 +40,7 @@ def widen(b: VectorScalars, x: Value) -> Value:
 def narrow(b: VectorScalars, x: Value, dtype: DType) -> Value:
     """The 16-bit float nearest to a number of any other dtype."""
     near = _nearest(b, x, dtype)
-    if dtype is float16 and b.function.module.converts_half:
+    if dtype is float16 and b.function.module.has("convert", float16):
         half = b.function.convert("fptrunc", near, HALF)
         return b.function.convert("bitcast", half, float16)
     bits = Number(b, near).bits

@@ -173,7 +173,7 @@ class TileSum:
 
 def multiply_add(function: Function, x: Value, y: Value, z: Value) -> Value:
     """x * y + z; of floats rounded once, on targets with an instruction for it."""
-    if x.dtype.is_float and function.module.has_fma:
+    if x.dtype.is_float and function.module.has("fma", x.dtype):
         return function.fma(x, y, z)
     prefix = "f" if x.dtype.is_float else ""
     return function.binary(f"{prefix}add", function.binary(f"{prefix}mul", x, y), z)

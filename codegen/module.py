@@ -64,9 +64,8 @@ def emit_module(
         attributes += f' "target-cpu"="{target.cpu}" "target-features"="{target.features}"'
     module = Module(
         attributes,
-        converts_half=target.converts_half,
         has_avx512=target.has_avx512,
-        has_fma=target.has_fma,
+        missing=target.missing,
         own_sections=not alone and target.is_elf,
     )
     step = _StepWriter(module, symbol, plan, "i32", clocks)

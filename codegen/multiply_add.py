@@ -17,9 +17,6 @@ from graphc.ir.types import float32, float64
 if TYPE_CHECKING:
     from graphc.codegen.scalars import VectorScalars
 
-FLOATS = (float32, float64)
-"""The dtypes that arithmetic is done in."""
-
 _SPLITTER = 2.0**27 + 1
 _LARGEST_SPLIT = 2.0**996
 """Beyond it, the product with the splitter would overflow."""

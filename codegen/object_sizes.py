@@ -5,9 +5,9 @@ Owns `section_sizes`. Imports llvmlite.binding. Invariant: an object that LLVM w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import llvmlite.binding as llvm
+
+from graphc.codegen.wasm_sections import wasm_sections
 
 _WASM_MAGIC = b"\0asm"
 _WASM_CODE, _WASM_DATA = 10, 11
@@ -16,7 +16,7 @@ _WASM_CODE, _WASM_DATA = 10, 11
 def section_sizes(object_bytes: bytes) -> tuple[dict[str, int], int]:
     """The bytes of each section of code by name, and of all constants together."""
     if object_bytes.startswith(_WASM_MAGIC):
-        sizes = dict(_wasm_sections(object_bytes))
+        sizes = {kind: size for kind, _, size in wasm_sections(object_bytes)}
         return {"code": sizes.get(_WASM_CODE, 0)}, sizes.get(_WASM_DATA, 0)
     code: dict[str, int] = {}
     constants = 0
@@ -27,19 +27,3 @@ def section_sizes(object_bytes: bytes) -> tuple[dict[str, int], int]:
         elif name.startswith((".rodata", ".rdata", ".data", "__const", "__cstring")):
             constants += section.size()
     return code, constants
-
-
-def _wasm_sections(data: bytes) -> Iterator[tuple[int, int]]:
-    """Kind and size of each section: WebAssembly Core Specification 2.0, section 5.5.2."""
-    place = 8
-    while place < len(data):
-        kind, size, shift = data[place], 0, 0
-        place += 1
-        while True:
-            byte = data[place]
-            size |= (byte & 0x7F) << shift
-            place, shift = place + 1, shift + 7
-            if byte < 0x80:
-                break
-        yield kind, size
-        place += size

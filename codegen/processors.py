@@ -15,6 +15,7 @@ from functools import cache
 
 from graphc.codegen.backend import compile_text, target_machine
 from graphc.codegen.errors import BackendError, UnknownTargetError
+from graphc.codegen.instructions import missing_operations
 from graphc.codegen.isolated import isolated
 from graphc.codegen.target import Target, host_target
 from graphc.codegen.triples import check_layout, check_triple, suggestion, with_vendor
@@ -28,15 +29,6 @@ define void @scaled(ptr %a, ptr %b, ptr %c) {
   store <16 x float> %z, ptr %c
   ret void
 }
-define float @fused(float %a, float %b, float %c) {
-  %z = call float @llvm.fma.f32(float %a, float %b, float %c)
-  ret float %z
-}
-define float @widened(half %a) {
-  %z = fpext half %a to float
-  ret float %z
-}
-declare float @llvm.fma.f32(float, float, float)
 """
 _SAMPLE_LANES, _FLOAT_BITS = 16, 32
 
@@ -61,7 +53,7 @@ def named_target(triple: str = "", cpu: str = "", features: str = "") -> Target:
     Raises `UnknownTargetError`, which lists names that are near.
 
     >>> target = named_target("x86_64-unknown-linux-gnu", "x86-64-v3")
-    >>> target.vector_bits, target.vector_registers, target.has_fma
+    >>> target.vector_bits, target.vector_registers, target.has("fma.f32")
     (256, 16, True)
     """
     host = host_target()
@@ -93,8 +85,7 @@ def _host_with(features: str) -> Target:
         features=found.features,
         vector_bits=found.vector_bits,
         vector_registers=found.vector_registers,
-        has_fma=found.has_fma,
-        converts_half=found.converts_half,
+        missing=found.missing,
     )
 
 
@@ -185,15 +176,15 @@ def _described(triple: str, cpu: str, features: str) -> Target:
         vector_bits=bits,
         vector_registers=registers,
         pointer_bits=32 if "p:32:32" in layout else 64,
-        has_fma="fmaf" not in assembly,
-        converts_half="__" not in _body(assembly, "widened"),
+        missing=missing_operations(widest),
         **(_SMALL_CACHES if bare else {}),
     )
 
 
 def _vector_unit(triple: str, assembly: str) -> tuple[int, int]:
     """Bits and number of the registers in which 16 products of floats are computed."""
-    products = sum("mul" in line for line in _body(assembly, "scaled").splitlines())
+    instructions = (line for line in assembly.splitlines() if not line.lstrip().startswith("."))
+    products = sum("mul" in line for line in instructions)
     bits = _SAMPLE_LANES * _FLOAT_BITS // products
     if triple.startswith("x86_64"):
         return bits, 32 if bits == 512 else 16
@@ -205,9 +196,3 @@ def _vector_unit(triple: str, assembly: str) -> tuple[int, int]:
     if triple.startswith(("aarch64", "arm64")) or bits == _FLOAT_BITS:
         return bits, 32
     return bits, 8 if "thumb" in triple else 16
-
-
-def _body(assembly: str, name: str) -> str:
-    """The lines of a function, from its label to the next function's."""
-    after = re.split(rf"^_?{name}:", assembly, maxsplit=1, flags=re.MULTILINE)[1]
-    return re.split(r"^_?(?:scaled|fused|widened):", after, flags=re.MULTILINE)[0]

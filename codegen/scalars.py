@@ -11,9 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.codegen import halves, rounding, vector_math
+from graphc.codegen.division import divide, has_division
 from graphc.codegen.emit import FAST_CONTRACT, Function
-from graphc.codegen.multiply_add import FLOATS, multiply_add
+from graphc.codegen.multiply_add import multiply_add
+from graphc.codegen.square_root import square_root
 from graphc.codegen.values import Value, constant, is_number
+from graphc.codegen.wide_conversions import needs_halves, to_float, to_integer
 from graphc.ir.scalar import Comparison, Going, State, Step
 from graphc.ir.types import HALVES, DType, bool_
 
@@ -63,7 +66,7 @@ class VectorScalars:
 
     def fma(self, x: Value, y: Value, z: Value) -> Value:
         x, y, z = self.align(x, y, z)
-        if self.function.module.has_fma or x.dtype not in FLOATS:
+        if self.function.module.has("fma", x.dtype):
             return self.function.fma(x, y, z)
         return multiply_add(self, x, y, z)
 
@@ -109,10 +112,14 @@ class VectorScalars:
         if source.is_float and dtype.is_float:
             return convert("fpext" if dtype.bits > source.bits else "fptrunc", x, dtype)
         if source.is_float:
+            if needs_halves(self, dtype, source):
+                return to_integer(self, x, dtype)
             # A plain fptosi of a value out of range is poison; freeze makes it some number.
             number = convert("fptosi" if dtype.kind == "int" else "fptoui", x, dtype)
             return self.function.unary("freeze", number)
         if dtype.is_float:
+            if needs_halves(self, source, dtype):
+                return to_float(self, x, dtype)
             return convert("sitofp" if source.kind == "int" else "uitofp", x, dtype)
         if dtype.bits < source.bits:
             return convert("trunc", x, dtype)
@@ -124,7 +131,9 @@ class VectorScalars:
         return self.function.intrinsic("copysign", *self.align(magnitude, sign))
 
     def sqrt(self, x: Value) -> Value:
-        return self.function.intrinsic("sqrt", x)
+        if self.function.module.has("sqrt", x.dtype):
+            return self.function.intrinsic("sqrt", x)
+        return square_root(self, x)
 
     def floor(self, x: Value) -> Value:
         return self._rounded("floor", rounding.floor, x)
@@ -141,9 +150,8 @@ class VectorScalars:
     def _rounded(
         self, name: str, instead: Callable[[VectorScalars, Value], Value], x: Value
     ) -> Value:
-        """By an instruction. x86-64 has them since SSE4.1, Arm since version 8: those without a
-        multiply-add lack some."""
-        if self.function.module.has_fma or x.dtype not in FLOATS:
+        """By an instruction, if there is one: x86-64 has them since SSE4.1, Arm since version 8."""
+        if self.function.module.has(name, x.dtype):
             return self.function.intrinsic(name, x)
         return instead(self, x)
 
@@ -302,13 +310,20 @@ class VectorScalars:
         zero, one = self.const(0, x.dtype), self.const(1, x.dtype)
         by_zero = self.compare("eq", y, zero)
         if x.dtype.kind != "int":
-            quotient = self.function.binary("udiv", x, self.select(by_zero, one, y))
+            safe = self.select(by_zero, one, y)
+            if has_division(self, x.dtype):
+                quotient = self.function.binary("udiv", x, safe)
+            else:
+                quotient, _ = divide(self, x, safe)
             return self.select(by_zero, zero, quotient)
         # The smallest integer divided by -1 traps, so -1 is handled as negation.
         by_minus_one = self.compare("eq", y, self.const(-1, x.dtype))
         safe = self.select(self.logical_or(by_zero, by_minus_one), one, y)
-        quotient = self.function.binary("sdiv", x, safe)
-        remainder = self.function.binary("srem", x, safe)
+        if has_division(self, x.dtype):
+            quotient = self.function.binary("sdiv", x, safe)
+            remainder = self.function.binary("srem", x, safe)
+        else:
+            quotient, remainder = divide(self, x, safe)
         inexact = self.compare("ne", remainder, zero)
         opposite = self.compare("lt", self.integer("xor", remainder, safe), zero)
         lowered = self.sub(quotient, self.cast(self.logical_and(inexact, opposite), x.dtype))

@@ -75,8 +75,10 @@ def _part_position(function: Function, group: Axis, part: Axis, position: Value)
     inner = math.prod(axis.extent for axis in group.parts[number + 1 :])
     if is_number(position) and position.lanes == 1:
         return index(int(position.ref) // inner % part.extent)
-    # A vector of 32-bit numbers is divided by a multiplication; of wider ones lane by lane.
-    narrow = position.lanes > 1 and group.extent < 2**31
+    # A vector of 32-bit numbers is divided by a multiplication; of wider ones lane by lane. There
+    # are processors that have no division of wider ones at all.
+    prefers_narrow = position.lanes > 1 or not function.module.has("divide", int64)
+    narrow = prefers_narrow and group.extent < 2**31
     dtype = int32 if narrow else int64
     if narrow:
         position = function.convert("trunc", position, int32)

@@ -15,6 +15,7 @@ import llvmlite.binding as llvm
 
 _CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
 _DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
+_ROUNDINGS = "floor.f32 ceil.f32 trunc.f32 roundeven.f32 floor.f64 ceil.f64 trunc.f64 roundeven.f64"
 _SIZE_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -24,9 +25,12 @@ class Target:
 
     `features` lists the instruction sets in LLVM's spelling, comma separated: `+avx2` for one that
     code may use, `-avx2` for one that it may not. Cache sizes are those seen by one core (the last
-    level is shared). `cores` are those this process may run on. `has_fma` says whether there is
-    an instruction for a multiply-add of one rounding, and `converts_half` whether there are some
-    between float16 and f32; else LLVM would call a library.
+    level is shared). `cores` are those this process may run on.
+
+    `missing` are operations without an instruction, for which LLVM would call a library: `fma`,
+    `sqrt`, `floor`, `ceil`, `trunc` and `roundeven` of f32 or f64, as in `fma.f64`; `convert.f16`,
+    between float16 and f32; `convert.i64.f32` and others of i32, i64, f32 and f64, between integers
+    with and without sign and floats; `divide.i32` and `divide.i64`, which give remainders as well.
     """
 
     triple: str
@@ -39,8 +43,7 @@ class Target:
     l3_bytes: int = _DEFAULT_CACHES[3]
     cores: int = 1
     pointer_bits: int = 64
-    has_fma: bool = True
-    converts_half: bool = False
+    missing: tuple[str, ...] = ("convert.f16",)
 
     @property
     def is_x86(self) -> bool:
@@ -59,6 +62,10 @@ class Target:
     def has_avx512(self) -> bool:
         """Whether it has the instructions of AVX-512 (F and VL)."""
         return self.is_x86 and self.vector_bits == 512
+
+    def has(self, operation: str) -> bool:
+        """Whether there are instructions for an operation, as `missing` writes it."""
+        return operation not in self.missing
 
     def lanes(self, element_bytes: int) -> int:
         """How many elements of this size one vector register holds; 1 where none fits."""
@@ -82,7 +89,7 @@ def host_target() -> Target:
         l2_bytes=sizes[2],
         l3_bytes=sizes[3],
         cores=_usable_cores(),
-        **_conveniences(triple, features),
+        missing=_missing(triple, features),
     )
 
 
@@ -112,13 +119,20 @@ def vector_unit(triple: str, features: str) -> tuple[int, int]:
     return (256, 16) if "avx" in enabled else (128, 16)
 
 
-def _conveniences(triple: str, features: str) -> dict[str, bool]:
-    """What only old processors lack."""
+def _missing(triple: str, features: str) -> tuple[str, ...]:
+    """What only old processors lack, of those that this process may run on."""
     if not triple.startswith(("x86_64", "i386", "i686")):
-        arm = triple.startswith(("aarch64", "arm64"))
-        return {"has_fma": True, "converts_half": arm}
-    enabled = features.split(",")
-    return {"has_fma": "+fma" in enabled, "converts_half": "+f16c" in enabled}
+        return () if triple.startswith(("aarch64", "arm64")) else ("convert.f16",)
+    enabled, lacking = features.split(","), ["divide.i64"]
+    if triple.startswith("x86_64"):
+        lacking = []
+    if "+fma" not in enabled:
+        lacking += ["fma.f32", "fma.f64"]
+    if "+sse4.1" not in enabled:
+        lacking += _ROUNDINGS.split()
+    if "+f16c" not in enabled:
+        lacking.append("convert.f16")
+    return tuple(lacking)
 
 
 def _usable_cores() -> int:

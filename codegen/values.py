@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphc.ir.rounding import rounded
-from graphc.ir.types import HALVES, DType, bool_, float32, int64
+from graphc.ir.types import HALVES, DType, bool_, float32, int8, int64
 
 POINTER = DType("ptr", "uint", 64)
 
@@ -40,6 +40,18 @@ def memory_type(dtype: DType, lanes: int = 1) -> str:
     if dtype is bool_:
         return "i8" if lanes == 1 else f"<{lanes} x i8>"
     return llvm_type(dtype, lanes)
+
+
+def intrinsic_suffix(dtype: DType, lanes: int) -> str:
+    """How the names of intrinsics end, such as `v4f32`."""
+    letter = "f" if dtype.is_float and dtype not in HALVES else "i"
+    scalar = f"{letter}{dtype.bits}"
+    return scalar if lanes == 1 else f"v{lanes}{scalar}"
+
+
+def memory_suffix(dtype: DType, lanes: int) -> str:
+    """The same of what is stored."""
+    return intrinsic_suffix(int8 if dtype is bool_ else dtype, lanes)
 
 
 def literal(value: float | int | bool, dtype: DType) -> str:
@@ -89,7 +101,7 @@ def index(value: int) -> Value:
 
 
 def first_lanes(count: int, lanes: int) -> Value:
-    """The mask of the first `count` of so many lanes."""
+    """The mask of the first `count` of so many lanes, at least two."""
     bits = ", ".join("i1 true" if lane < count else "i1 false" for lane in range(lanes))
     return Value(f"<{bits}>", bool_, lanes)
 

@@ -22,7 +22,7 @@ def level_of(target: Target) -> int:
     if target.cpu == "x86-64-v2":
         return 2
     level = _WIDTHS[target.vector_bits]
-    return max(level, 3) if target.has_fma else level
+    return max(level, 3) if target.has("fma.f32") else level
 
 
 def _mask(*bits: int) -> int:

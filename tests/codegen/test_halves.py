@@ -44,7 +44,7 @@ BITS = np.arange(1 << 16, dtype=np.uint16)
 def conversion(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Convert float16 as this machine does, then as one without instructions for it."""
     if request.param == "integers":
-        narrow = replace(host_target(), converts_half=False)
+        narrow = replace(host_target(), missing=("convert.f16",))
         monkeypatch.setattr("graphc.codegen.pipeline.host_target", lambda: narrow)
 
 

@@ -20,7 +20,10 @@ from graphc.codegen.values import POINTER, Value
 from graphc.ir.types import FLOATS, DType, float32, float64
 from tests.codegen.test_vector_math import MOST_ULP
 
-LACKING = replace(host_target(), has_fma=False)
+MISSING = tuple(
+    f"{name}.{dtype}" for name in ("fma", "floor", "ceil", "trunc", "roundeven") for dtype in FLOATS
+)
+LACKING = replace(host_target(), missing=MISSING)
 LANES = 4
 Array = np.ndarray[Any, Any]
 
@@ -30,7 +33,7 @@ each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @cache
 def compiled(dtype: DType, has_fma: bool) -> tuple[Any, Any, str]:
     """A native function of the addresses of x, y, z and the result, four elements each."""
-    module = Module(has_fma=has_fma)
+    module = Module(missing=() if has_fma else MISSING)
     places = [Value(f"%p{i}", POINTER) for i in range(4)]
     function = module.function("multiply_add", places, "void")
     operands = [function.load(place, dtype, LANES) for place in places[:3]]
