@@ -1,83 +1,149 @@
-/* Learns to read digits from a file of bytes, and says how many of those it has not seen it reads
- * right. C99, and C++ as well. */
+/* digits DIGITS [STATE]: learns to read handwritten digits, and says how many of those it has not
+ * learned from it reads right. With STATE it goes on from that file, if there is one, and writes
+ * there what it has learned. C99, and C++11 as well. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "digits.h"
 
-enum { PIXELS = 64, ROW = PIXELS + 1, BATCH = 32, TRAINED = 1437, MOST = 2048, EPOCHS = 30 };
+/* The file of digits: for each one its pixels, row by row, from 0 (white) to 16 (black), and what
+ * it is, from 0 to 9. All are bytes, so that the file is the same for every processor. */
+enum {
+    PIXELS = 8 * 8,
+    RECORD = PIXELS + 1,
+    MOST = 2048,
+    TRAINED = 1437, /* the first ones; the others are there to examine what was learned */
+    BATCH = 32,     /* what the library was built for: digits.h says so */
+    EPOCHS = 30
+};
 
-static uint8_t rows[MOST][ROW];
+static uint8_t digits[MOST][RECORD];
 static int order[TRAINED];
-static unsigned char memory[digits_state_bytes + digits_workspace_bytes + 2 * digits_alignment];
+static unsigned char state_memory[digits_state_bytes + digits_alignment];
+static unsigned char workspace_memory[digits_workspace_bytes + digits_alignment];
 
-static void *aligned(void *address) {
+/* Where aligned memory begins in memory with room for it. */
+static void *aligned(void *memory) {
     uintptr_t last = digits_alignment - 1;
-    return (void *)(((uintptr_t)address + last) & ~last);
+    return (void *)(((uintptr_t)memory + last) & ~last);
 }
 
-static int failed(int status) {
-    fprintf(stderr, "digits: %s\n", digits_message(status));
+static void fail(const char *what, const char *why) {
+    fprintf(stderr, "%s: %s\n", what, why);
+    exit(EXIT_FAILURE);
+}
+
+/* Every function of the library returns a status. */
+static void must(int status) {
+    if (status) fail("digits", digits_message(status));
+}
+
+static int read_digits(const char *name) {
+    FILE *file = fopen(name, "rb");
+    size_t count, i;
+    if (!file) fail(name, "cannot be read");
+    count = fread(digits, RECORD, MOST, file);
+    fclose(file);
+    if (count <= TRAINED) fail(name, "has too few digits to learn from");
+    for (i = 0; i < count; i++)
+        if (digits[i][PIXELS] > 9) fail(name, "has a label that is no digit");
+    return (int)count;
+}
+
+/* Whether a file with a state was there. It must be whole, and that of this model. */
+static int read_state(const char *name, void *state) {
+    FILE *file = fopen(name, "rb");
+    size_t count;
+    if (!file) return 0;
+    count = fread(state, 1, digits_state_bytes, file);
+    if (count < digits_state_bytes || fgetc(file) != EOF) fail(name, "is not a state of this model");
+    fclose(file);
+    if (digits_check(state)) fail(name, digits_message(digits_check(state)));
     return 1;
 }
 
-/* A linear congruential generator: the same order of the digits everywhere. */
-static uint32_t draw(uint32_t bound) {
+/* Into a file of another name first: whatever happens meanwhile, one whole state is there. */
+static void write_state(const char *name, const void *state) {
+    char fresh[FILENAME_MAX];
+    FILE *file;
+    int written;
+    if (snprintf(fresh, sizeof fresh, "%s.new", name) >= (int)sizeof fresh)
+        fail(name, "is too long a name");
+    file = fopen(fresh, "wb");
+    if (!file) fail(fresh, "cannot be written");
+    written = fwrite(state, digits_state_bytes, 1, file) == 1;
+    if (fclose(file) || !written || rename(fresh, name)) fail(name, "cannot be written");
+}
+
+/* A linear congruential generator: the same order everywhere. */
+static int draw(int bound) {
     static uint32_t seed = 1;
     seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % bound;
+    return (int)((seed >> 8) % (uint32_t)bound);
 }
 
 static void shuffle(void) {
     int i;
     for (i = TRAINED - 1; i > 0; i--) {
-        int other = (int)draw((uint32_t)i + 1), kept = order[i];
+        int other = draw(i + 1), kept = order[i];
         order[i] = order[other];
         order[other] = kept;
     }
 }
 
-int main(int count, char **arguments) {
-    unsigned char *state = (unsigned char *)aligned(memory);
-    void *workspace = aligned(state + digits_state_bytes);
-    FILE *file = fopen(count > 1 ? arguments[1] : "digits.bin", "rb");
-    int found, epoch, i, first, right = 0, status;
-    if (!file) {
-        fprintf(stderr, "usage: %s digits.bin\n", arguments[0]);
-        return 1;
+/* Learn from each digit once, in an order of its own; gives the mean loss. */
+static double learn(void *state, void *workspace) {
+    uint8_t pixels[BATCH * PIXELS], labels[BATCH];
+    double sum = 0;
+    int first, i, batches = TRAINED / BATCH;
+    shuffle();
+    for (first = 0; first < batches * BATCH; first += BATCH) {
+        float loss;
+        for (i = 0; i < BATCH; i++) {
+            const uint8_t *digit = digits[order[first + i]];
+            memcpy(pixels + i * PIXELS, digit, PIXELS);
+            labels[i] = digit[PIXELS];
+        }
+        must(digits_train(state, workspace, pixels, labels, &loss));
+        sum += loss;
     }
-    found = (int)fread(rows, ROW, MOST, file);
-    fclose(file);
-    if (found <= TRAINED) {
-        fprintf(stderr, "%d digits are too few to learn from\n", found);
-        return 1;
+    return sum / batches;
+}
+
+/* How many of the digits that were not learned from are read right. */
+static int examine(void *state, void *workspace, int count) {
+    int i, right = 0;
+    for (i = TRAINED; i < count; i++) {
+        int64_t answer;
+        must(digits_recognise(state, workspace, digits[i], &answer));
+        right += answer == digits[i][PIXELS];
     }
-    if ((status = digits_init(state)) != 0) return failed(status);
+    return right;
+}
+
+int main(int argc, char **argv) {
+    void *state = aligned(state_memory), *workspace = aligned(workspace_memory);
+    const char *kept = argc > 2 ? argv[2] : NULL;
+    int count, unseen, right, epoch, i;
+    if (argc < 2 || argc > 3) {
+        fprintf(stderr, "usage: digits DIGITS [STATE]\n");
+        return EXIT_FAILURE;
+    }
+    count = read_digits(argv[1]);
+    if (kept && read_state(kept, state)) {
+        printf("going on from %s\n", kept);
+    } else {
+        must(digits_init(state));
+    }
     for (i = 0; i < TRAINED; i++) order[i] = i;
     for (epoch = 1; epoch <= EPOCHS; epoch++) {
-        float loss, sum = 0;
-        int batches = 0;
-        shuffle();
-        for (first = 0; first + BATCH <= TRAINED; first += BATCH, batches++) {
-            uint8_t pixels[BATCH * PIXELS], labels[BATCH];
-            for (i = 0; i < BATCH; i++) {
-                const uint8_t *row = rows[order[first + i]];
-                memcpy(pixels + i * PIXELS, row, PIXELS);
-                labels[i] = row[PIXELS];
-            }
-            if ((status = digits_train(state, workspace, pixels, labels, &loss)) != 0)
-                return failed(status);
-            sum += loss;
-        }
-        if (epoch % 10 == 0) printf("epoch %2d   loss %.4f\n", epoch, (double)sum / batches);
+        double loss = learn(state, workspace);
+        if (epoch % 10 == 0) printf("epoch %2d   loss %.4f\n", epoch, loss);
     }
-    for (i = TRAINED; i < found; i++) {
-        int64_t answer;
-        if ((status = digits_recognise(state, workspace, rows[i], &answer)) != 0)
-            return failed(status);
-        right += answer == rows[i][PIXELS];
-    }
-    printf("reads %.1f%% of %d unseen digits\n", 100.0 * right / (found - TRAINED), found - TRAINED);
-    return 0;
+    unseen = count - TRAINED;
+    right = examine(state, workspace, count);
+    printf("reads %.1f%% of %d unseen digits\n", 100.0 * right / unseen, unseen);
+    if (kept) write_state(kept, state);
+    return EXIT_SUCCESS;
 }

@@ -1,7 +1,7 @@
 """A network for handwritten digits, to be built into a C program. README.md says how.
 
-`python digits_model.py digits.bin` writes the digits as bytes: for each 64 pixels from 0 to 16, and
-its label.
+`python digits_model.py digits.bin` writes the digits as bytes: for each 64 pixels, row by row, from
+0 (white) to 16 (black), and its label.
 """
 
 from __future__ import annotations

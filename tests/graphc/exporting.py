@@ -101,5 +101,11 @@ def c_compiler() -> str:
     return found
 
 
+def cpp_compiler() -> str:
+    found = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    assert found, "these tests need a C++ compiler"
+    return found
+
+
 def losses_of(printed: str) -> list[float]:
     return [float(np.float32(line)) for line in printed.split()]
