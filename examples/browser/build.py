@@ -1,107 +1,106 @@
 """Builds the page of a classifier that learns live in the browser.
 
-`python build.py site` compiles a WebAssembly module for each choice of layers, units and
-activation, and puts them into a folder with the page. `python -m http.server --directory site`
-serves it.
+`python build.py site` compiles the networks of networks.py to WebAssembly, each with and without
+vector instructions, and puts them into a folder with the page. `python -m http.server --directory
+site` serves it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import shutil
-import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
+from networks import ACTIVATIONS, BATCH, POINTS, SIDE, declare
 
 import graphc as gc
 
-BATCH, SIDE = 64, 40
-"""Points of a training step, and of an edge of the decision surface."""
-
-ACTIVATIONS: dict[str, Callable[[Any], gc.Tensor]] = {
-    "tanh": gc.tanh,
-    "relu": gc.nn.relu,
-    "sigmoid": gc.sigmoid,
-}
-LAYERS, UNITS = (1, 2), (4, 8)
 HERE = Path(__file__).parent
+FEATURES = {"simd": "+simd128", "plain": "-simd128"}
+"""What a module is called in the page, and what LLVM calls the instructions it may use."""
 
 
-def grid() -> np.ndarray[Any, Any]:
-    """The points of the surface: row by row from the top left, both coordinates from -1 to 1."""
-    steps = (np.arange(SIDE, dtype="float32") + 0.5) / SIDE * 2 - 1
-    x, y = np.meshgrid(steps, -steps)
-    return np.stack([x.ravel(), y.ravel()], axis=1)
-
-
-def declare(layers: int, units: int, activation: str) -> tuple[gc.Step, gc.Step]:
-    """The steps of one network: one learns from a batch, one shows what has been learned."""
-    function = ACTIVATIONS[activation]
-    hidden = [gc.nn.Dense(units, function) for _ in range(layers)]
-    network = gc.nn.Sequential(*hidden, gc.nn.Dense(2), seed=1)
-
-    points = gc.input("points", (BATCH, 2))
-    labels = gc.input("labels", (BATCH,), gc.int32)
-    rate = gc.input("rate", ())
-    scores = network(points)
-    loss = gc.nn.softmax_cross_entropy(scores, labels).mean()
-    updates = gc.optim.Adam(rate).updates(loss, network.params)
-    train = gc.compile([points, labels, rate], loss, updates)
-
-    features, seen = [], gc.const(grid())
-    for layer in hidden:
-        seen = layer(seen)
-        features.append(seen.T)
-    chance = gc.softmax(network(gc.const(grid())), axis=1)[:, 1]
-    look = gc.compile([], {"surface": chance, "features": gc.concatenate(features)})
-    return train, look
-
-
-def build(layers: int, units: int, activation: str, site: Path) -> dict[str, Any]:
-    """Write the module of one network; give back what the page must know of it."""
-    name = f"{activation}_{layers}x{units}"
-    train, look = declare(layers, units, activation)
-    with TemporaryDirectory() as folder:
-        written = gc.export(
-            folder, name="net", target="wasm32-unknown-unknown", force=True, train=train, look=look
-        )
-        if written.notes:
-            raise SystemExit("\n".join(written.notes))
-        shutil.copy(Path(folder, "net.wasm"), site / f"{name}.wasm")
-    manifest = written.manifest
+def build(site: Path, layers: int, units: int, activation: str) -> dict[str, Any]:
+    """Write the modules of one network; give back what the page must know of it."""
+    place = site / f"{activation}_{layers}x{units}"
+    place.mkdir(exist_ok=True)
+    steps = declare(layers, units, activation)
+    written = {kind: export(steps, kind, place) for kind in FEATURES}
+    manifest = written["simd"].manifest
+    fields = {
+        field.name: {"offset": field.offset, "shape": field.shape} for field in manifest.state
+    }
     return {
-        "file": f"{name}.wasm",
+        "name": place.name,
         "layers": layers,
         "units": units,
         "activation": activation,
-        "interface": str(manifest.interface),
-        "state": manifest.state_bytes,
-        "workspace": manifest.workspace_bytes,
-        "params": [
-            {"name": field.name, "offset": field.offset, "shape": field.shape}
-            for field in manifest.state
-        ],
+        "functions": list(steps),
+        "state": manifest.state_bytes,  # its layout is that of the other module, too
+        "params": fields,
+        "modules": {kind: described(each, place, kind) for kind, each in written.items()},
     }
 
 
-def main(site: Path) -> None:
+def export(steps: dict[str, gc.Step], kind: str, place: Path) -> gc.Export:
+    """Compile a module, and keep it and the graphs."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        written = gc.export(
+            folder,
+            steps,
+            name="net",
+            target="wasm32-unknown-unknown",
+            features=FEATURES[kind],
+            force=True,
+        )
+        if written.notes:
+            raise SystemExit("\n".join(written.notes))
+        shutil.copy(folder / "net.wasm", place / f"{kind}.wasm")
+        for step in steps:
+            shutil.copy(folder / f"{step}.gir", place / f"{step}.gir")
+    return written
+
+
+def described(written: gc.Export, place: Path, kind: str) -> dict[str, Any]:
+    """What the page must know of a module."""
+    return {
+        "file": f"{place.name}/{kind}.wasm",
+        "interface": str(written.manifest.interface),  # of 64 bits, which no number of JSON keeps
+        "bytes": (place / f"{kind}.wasm").stat().st_size,
+        "code": written.report.code_bytes,
+        "constants": written.report.constant_bytes,
+        "workspace": written.manifest.workspace_bytes,
+    }
+
+
+def main(site: Path, layers: Sequence[int], units: Sequence[int]) -> None:
+    """Write the page and all networks, as many at a time as there are processors."""
     site.mkdir(parents=True, exist_ok=True)
-    networks = [
-        build(layers, units, activation, site)
-        for activation in ACTIVATIONS
-        for layers in LAYERS
-        for units in UNITS
-    ]
-    document = {"batch": BATCH, "side": SIDE, "networks": networks}
+    choices = list(product(layers, units, ACTIVATIONS))
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        networks = list(pool.map(partial(build, site), *zip(*choices, strict=True)))
+    document = {"batch": BATCH, "points": POINTS, "side": SIDE, "networks": networks}
     (site / "networks.json").write_text(json.dumps(document, indent=1))
-    for file in ("index.html", "app.js", "style.css"):
-        shutil.copy(HERE / file, site / file)
-    print(f"{len(networks)} networks in {site}; python -m http.server --directory {site}")
+    shutil.copy(HERE / "networks.py", site / "networks.py")
+    shutil.copytree(HERE / "page", site, dirs_exist_ok=True)
+    size = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
+    print(f"{len(networks)} networks in {site}, {size / 2**20:.1f} MiB; to serve it:")
+    print(f"python -m http.server --directory {site}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "site"))
+    parser = argparse.ArgumentParser(description="Build the page that learns.")
+    parser.add_argument("site", type=Path, help="the folder to write")
+    parser.add_argument("--layers", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--units", type=int, nargs="+", default=[2, 4, 8])
+    options = parser.parse_args()
+    main(options.site, options.layers, options.units)
