@@ -264,12 +264,14 @@ def test_what_runs_can_be_read(browser: webdriver.Chrome) -> None:
 
 def test_choices_come_back_with_the_address(browser: webdriver.Chrome) -> None:
     choose_data(browser, "spirals")
+    browser.find_element(By.NAME, "test").click()
     choose(browser, "units", "2")
     wait(browser, lambda: "units=2" in browser.current_url)
     visit(browser, browser.current_url.replace("activation=tanh", "activation=none"))
     wait(browser, lambda: "Ready" in text(browser, "message"))
     assert len(browser.find_elements(By.CSS_SELECTOR, "button.unit")) == 2
     assert browser.find_element(By.CSS_SELECTOR, "[value=spirals]").is_selected()
+    assert not browser.find_element(By.NAME, "test").is_selected()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (800, "light"), (1280, "dark")])

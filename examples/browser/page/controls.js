@@ -20,7 +20,10 @@ export class Controls {
     form.querySelector("#data").append(...Object.entries(DATA_SETS).map(dataChoice));
     form.elements.units.value = Math.max(...library.values("units"));
     form.elements.data.value = "moons";
-    this.restore(new URLSearchParams(location.hash.slice(1)));
+    const named = new URLSearchParams(location.hash.slice(1));
+    this.restore(named);
+    // An address says of a box that it is checked, or nothing.
+    if (named.has("data")) form.elements.test.checked = named.has("test");
     this.paintPreviews();
   }
 

@@ -45,6 +45,8 @@ class Page {
   async load() {
     const { settings } = this.controls;
     const network = await this.library.network(settings);
+    const latest = this.controls.settings;
+    if (NETWORK_SETTINGS.some((name) => latest[name] !== settings[name])) return;
     this.chosen = settings;
     this.view.show(network);
     this.begin(network);
