@@ -8,15 +8,20 @@ because LLVM ends the process when it meets a broken module later.
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import llvmlite.binding as llvm
 
 from graphc.codegen.errors import BackendError
 from graphc.codegen.target import Target
+
+Processor = tuple[str, str]
+"""A processor's name and its features, as LLVM calls them."""
 
 _PARSE_POSITION = re.compile(r"<string>:(\d+):(\d+): (?:error: )?(.*)")
 
@@ -64,13 +69,24 @@ def compile_text(llvm_ir: str, target: Target, *, optimise: bool = True) -> Comp
 def compile_parts(llvm_ir: str, parts: Sequence[tuple[str, Target]], target: Target) -> bytes:
     """One object of a text for `target`, linked with texts for it or for processors like it.
 
-    Of the parts, nothing but what the first text calls is seen from outside: the object exports
-    what that one defines. Raises `BackendError` as `compile_text` does.
+    What the first text defines is the least demanding code of the platform, on x86, where it can
+    ask what the parts may use: their functions say for themselves which processor they are for. Of
+    the parts, nothing but what the first text calls is seen from outside: the object exports what
+    that one defines. Raises `BackendError` as `compile_text` does.
     """
+    target = least_demanding(target)
     machine = target_machine(target)
     with _module(lambda context: _linked(llvm_ir, parts, target, context)) as module:
         module.verify()
         return bytes(machine.emit_object(module))
+
+
+def least_demanding(target: Target) -> Target:
+    """The least processor of the platform that can be asked what it has; elsewhere the same."""
+    if not target.is_x86:
+        return target
+    cpu = "x86-64" if target.is_x86_64 else "pentium"
+    return replace(target, cpu=cpu, features="", vector_bits=128, vector_registers=8)
 
 
 def _linked(
@@ -90,6 +106,47 @@ def _linked(
         if not function.is_declaration and function.name not in exported:
             function.linkage = llvm.Linkage.internal
     return module
+
+
+@cache
+def known_names(triple: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The processors and the instruction sets that LLVM knows for a platform.
+
+    It prints them to the standard error of the process, so it is asked in one of its own.
+    """
+    program = (
+        "import llvmlite.binding as llvm, sys; llvm.initialize_all_targets(); "
+        "target = llvm.Target.from_triple(sys.argv[1]); target.create_target_machine(cpu='help')"
+    )
+    command = [sys.executable, "-c", program, triple]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    cpus, _, features = answer.partition("Available features")
+    names = re.compile(r"^  (\S+)\s+- ", re.MULTILINE)
+    return tuple(names.findall(cpus)), tuple(names.findall(features))
+
+
+def can_inline(triple: str, pairs: Sequence[tuple[Processor, Processor]]) -> list[bool]:
+    """Whether code for the first of two processors may become part of code for the second, which
+    LLVM allows where the second has all instruction sets of the first."""
+    _initialize(triple == llvm.get_process_triple())
+    machine = llvm.Target.from_triple(triple).create_target_machine()
+    lines = ["declare void @seen()"]
+    for i, (inner, outer) in enumerate(pairs):
+        lines += [
+            f"define internal void @inner{i}() {_made_for(*inner)} {{",
+            f"call void @seen() ret void }} define void @outer{i}() {_made_for(*outer)} {{",
+            f"call void @inner{i}() ret void }}",
+        ]
+    text = f'target triple = "{triple}"\n' + "\n".join(lines)
+    with _module(lambda context: llvm.parse_assembly(text, context)) as module:
+        options = llvm.create_pipeline_tuning_options(speed_level=3)
+        builder = llvm.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(module, builder)
+        return ["@seen" in str(module.get_function(f"outer{i}")) for i in range(len(pairs))]
+
+
+def _made_for(cpu: str, features: str) -> str:
+    return f'"target-cpu"="{cpu}" "target-features"="{features}"'
 
 
 def target_machine(target: Target, level: int = 2) -> llvm.TargetMachine:

@@ -28,8 +28,8 @@ from graphc.codegen.pipeline import (
     updated_names,
 )
 from graphc.codegen.plan import StepPlan, plan_step
+from graphc.codegen.requirements import requirements_of
 from graphc.codegen.target import Target, host_target
-from graphc.codegen.x86_level import level_of
 from graphc.ir.graph import Graph
 from graphc.runtime.artifact import Argument, Guard, Structure, TargetRecord
 from graphc.runtime.library_manifest import LibraryEntry, LibraryManifest, lay_out
@@ -79,9 +79,9 @@ def compile_library(
 ) -> CompiledLibrary:
     """Compile entries that share the state whose `initial` values are given, by parameter.
 
-    `targets` are processors of one platform, the least demanding first: which code runs is chosen
-    where the library is called. `name` and the names of entries are C identifiers. For several
-    `threads`, `pool` is the LLVM text of their pool; `version` is that of graphc.
+    `targets` are processors of one platform, the least demanding first; the last whose code can run
+    is chosen where the library is called. `name` and the names of entries are C identifiers. For
+    several `threads`, `pool` is the LLVM text of their pool; `version` is that of graphc.
     """
     compiled = {
         entry: _compiled(f"graphc.{name}.{entry}", source, targets, threads)
@@ -92,7 +92,7 @@ def compile_library(
     manifest = LibraryManifest(
         name=name,
         targets=tuple(TargetRecord(each.triple, each.cpu, each.features) for each in targets),
-        levels=tuple(map(level_of, targets)),
+        requirements=tuple(map(requirements_of, targets)),
         state=lay_out([*params.values()]),
         entries=tuple(_entry(entry, each) for entry, each in compiled.items()),
         threads=threads,
@@ -125,12 +125,11 @@ def _compiled(
     plans = tuple(_planned(stages, target, threads, source.memory_limit) for target in targets)
     guards = find_guards(stages["simplified"])
     steps, texts = [], []
-    for plan, target in zip(plans, targets, strict=True):
-        level = level_of(target)
+    for number, (plan, target) in enumerate(zip(plans, targets, strict=True), 1):
         constants = tuple(constant_value(node) for node in plan.memory.constants)
         params = tuple(node.name for node in plan.graph.params)
-        steps.append(StepVersion(f"{symbol}.{level}", level, params, constants))
-        texts.append(emit_module(f"{symbol}.{level}", plan, guards, target, alone=False))
+        steps.append(StepVersion(f"{symbol}.{number}", number, params, constants))
+        texts.append(emit_module(f"{symbol}.{number}", plan, guards, target, alone=False))
     return CompiledEntry(
         graph=source.graph,
         structure=source.structure,

@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from graphc.codegen.cpuid import questions
 from graphc.codegen.library_checks import checked_arrays, checks_text
 from graphc.codegen.target import Target
-from graphc.codegen.x86_level import level_text
+from graphc.codegen.x86_version import version_text
 from graphc.runtime.library_manifest import (
     ALIGNMENT,
     HEADER_BYTES,
     MESSAGES,
     MISSING_ARRAY,
+    WRONG_PROCESSOR,
     LibraryEntry,
     LibraryManifest,
     StateField,
@@ -63,11 +65,11 @@ done:
 
 @dataclass(frozen=True)
 class StepVersion:
-    """The function of an entry for one processor: its name, the level that it needs of an x86-64
-    processor, the params that it takes, and the values of its constants, both in order."""
+    """The function of an entry for one processor: its name, the number of the processor, from 1,
+    the params that it takes, and the values of its constants, both in order."""
 
     symbol: str
-    level: int
+    number: int
     params: tuple[str, ...]
     constants: tuple[Array, ...]
 
@@ -80,13 +82,13 @@ def library_text(
 ) -> str:
     """All that `manifest` promises, but the steps themselves, which are declared only.
 
-    `steps` has the versions of each entry, the least demanding first, and `initial` the initial
+    `steps` has the versions of each entry, the last of which is the best, and `initial` the initial
     values of the params.
     """
     writer = _LibraryWriter(manifest, initial, target)
     for entry in manifest.entries:
         writer.entry(entry, steps[entry.name])
-    return writer.text(min(version.level for many in steps.values() for version in many))
+    return writer.text()
 
 
 class _LibraryWriter:
@@ -99,15 +101,15 @@ class _LibraryWriter:
         self._globals: dict[str, str] = {}
         self._data: dict[tuple[bytes, int], str] = {}
         self._functions: list[str] = []
+        # Whether the code finds out which version can run: on x86, where each asks for something.
+        self._asks = target.is_x86 and any(manifest.requirements)
 
-    def text(self, least_level: int) -> str:
-        functions = [
-            checks_text(self.manifest, self._capable(least_level)),
-            self._initialize(),
-            self._message(),
-        ]
-        if self.target.is_x86_64:
-            functions.append(level_text())
+    def text(self) -> str:
+        checks = checks_text(self.manifest, self._capable())
+        functions = [checks, self._initialize(), self._message()]
+        if self._asks:
+            asked = [questions(each, self.target.triple) for each in self.manifest.requirements]
+            functions.append(version_text(asked, is_64_bit=self.target.is_x86_64))
         self._params_table()
         self._versions()
         parts = [*self._globals.values(), _HELPERS, *functions, *self._functions]
@@ -136,13 +138,11 @@ class _LibraryWriter:
 
     # Functions
 
-    def _capable(self, least_level: int) -> str:
-        if not self.target.is_x86_64 or least_level == 1:
-            return "%capable = icmp eq i1 true, true"
-        return (
-            "%level = call i32 @graphc.x86_level()\n"
-            f"  %capable = icmp sge i32 %level, {least_level}"
-        )
+    def _capable(self) -> str:
+        """Instructions that set %version, and %capable to whether there is one that can run."""
+        if not self._asks:
+            return "%version = add i32 0, 1\n  %capable = icmp eq i1 true, true"
+        return "%version = call i32 @graphc.version()\n  %capable = icmp sgt i32 %version, 0"
 
     def _initialize(self) -> str:
         lines = []
@@ -236,45 +236,36 @@ unknown:
         for version in versions:
             self._globals[version.symbol] = f"declare i32 @{version.symbol}(ptr, ptr)"
             blocks.append(self._call(entry, version, given, results))
+        numbers = [version.number for version in versions]
+        cases = " ".join(f"i32 {each}, label %version{each}" for each in numbers[1:])
         self._functions.append(f"""\
 define i32 @{self.manifest.name}_{entry.name}({parameters}) #0 {{
 entry:
+  {self._capable()}
+  br i1 %capable, label %check, label %lacking
+check:
   %checked = call i32 @graphc.check_memory(ptr %state, ptr %workspace)
   %fine = icmp eq i32 %checked, 0
   br i1 %fine, label %arrays, label %refused
 arrays:
 {checked_arrays(entry, [*given, *results])}
 choose:
-{self._choice(versions)}
+  switch i32 %version, label %version1 [ {cases} ]
 {"".join(blocks)}
+lacking:
+  ret i32 {WRONG_PROCESSOR}
 refused:
   ret i32 %checked
 missing:
   ret i32 {MISSING_ARRAY}
 ran:
-  %status = phi i32 {", ".join(f"[ %status{v.level}, %version{v.level} ]" for v in versions)}
+  %status = phi i32 {", ".join(f"[ %status{each}, %version{each} ]" for each in numbers)}
   %failed = icmp ne i32 %status, 0
   %number = add i32 %status, {first}
   %result = select i1 %failed, i32 %number, i32 0
   ret i32 %result
 }}
 """)
-
-    def _choice(self, versions: Sequence[StepVersion]) -> str:
-        if len(versions) == 1:
-            return f"  br label %version{versions[0].level}"
-        lines = ["  %level = call i32 @graphc.x86_level()"]
-        for version, below in zip(versions[:0:-1], versions[-2::-1], strict=True):
-            number = version.level
-            last = below is versions[0]
-            other = f"version{below.level}" if last else f"below{number}"
-            lines += [
-                f"  %can{number} = icmp sge i32 %level, {number}",
-                f"  br i1 %can{number}, label %version{number}, label %{other}",
-            ]
-            if not last:
-                lines.append(f"below{number}:")
-        return "\n".join(lines)
 
     def _call(
         self,
@@ -285,14 +276,14 @@ ran:
     ) -> str:
         """The block that puts the table of buffers together and calls a version."""
         offsets = {field.name: field.offset for field in self.manifest.state}
-        level, lines, buffers = version.level, [], list(given)
+        number, lines, buffers = version.number, [], list(given)
         for name in version.params:
-            place = f"%param{level}.{len(buffers)}"
+            place = f"%param{number}.{len(buffers)}"
             lines.append(f"  {place} = getelementptr i8, ptr %state, i64 {offsets[name]}")
             buffers.append(place)
         buffers += [self._array(values) for values in version.constants]
         buffers += results
-        table = f"%table{level}"
+        table = f"%table{number}"
         lines.insert(0, f"  {table} = alloca [{max(len(buffers), 1)} x ptr], align 16")
         for i, buffer in enumerate(buffers):
             lines += [
@@ -301,8 +292,8 @@ ran:
             ]
         body = "\n".join(lines)
         return f"""\
-version{level}:
+version{number}:
 {body}
-  %status{level} = call i32 @{version.symbol}(ptr {table}, ptr %workspace)
+  %status{number} = call i32 @{version.symbol}(ptr {table}, ptr %workspace)
   br label %ran
 """

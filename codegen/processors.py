@@ -8,18 +8,17 @@ list of our own.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
+from itertools import combinations
 
-from graphc.codegen.backend import compile_text, target_machine
+from graphc.codegen.backend import compile_text, known_names, target_machine
 from graphc.codegen.errors import BackendError, UnknownTargetError
 from graphc.codegen.instructions import missing_operations
 from graphc.codegen.isolated import isolated
+from graphc.codegen.requirements import requirements_of
 from graphc.codegen.target import Target, host_target
 from graphc.codegen.triples import check_layout, check_triple, suggestion, with_vendor
-from graphc.codegen.x86_level import level_of
 
 _SAMPLE = """
 define void @scaled(ptr %a, ptr %b, ptr %c) {
@@ -90,16 +89,19 @@ def _host_with(features: str) -> Target:
 
 
 def named_targets(triple: str = "", cpus: str = "", features: str = "") -> list[Target]:
-    """The processors of a list separated by commas, for code that chooses among them.
+    """The processors of a list separated by commas, for code that chooses among them: it takes
+    the last that it can run on.
 
-    Raises `UnknownTargetError` where each is not of a higher level of x86-64 than the one before.
+    Raises `UnknownTargetError` where one would never be chosen, or the platform has no way to ask.
     """
     targets = [named_target(triple, cpu.strip(), features) for cpu in cpus.split(",")]
-    levels = list(map(level_of, targets))
-    if levels != sorted({*levels}):
+    needs = [frozenset(requirements_of(target)) for target in targets]
+    idle = any(later <= earlier for earlier, later in combinations(needs, 2))
+    if idle or (len(targets) > 1 and not targets[0].is_x86):
         raise UnknownTargetError(
             f"code cannot choose among the processors {cpus!r}",
-            help="a list has levels of x86-64, the least first: x86-64,x86-64-v3,x86-64-v4",
+            help="a list has processors of x86, the least first, each with instruction sets that "
+            "those before it lack: x86-64,x86-64-v3,x86-64-v4",
         )
     return targets
 
@@ -110,7 +112,7 @@ def _joined(*features: str) -> str:
 
 def _check_processor(triple: str, cpu: str) -> None:
     """LLVM warns of a name that it does not know, and goes on as if there were none."""
-    cpus, _ = _names(triple)
+    cpus, _ = known_names(triple)
     if cpu not in cpus:
         ours = ["host"] if triple == host_target().triple else []
         near = suggestion(cpu, [*ours, *cpus])
@@ -119,7 +121,7 @@ def _check_processor(triple: str, cpu: str) -> None:
 
 def _check_features(triple: str, features: str) -> None:
     """As for processors, each feature must be one that LLVM has a name for."""
-    _, known = _names(triple)
+    _, known = known_names(triple)
     for feature in filter(None, features.split(",")):
         if feature[0] not in "+-":
             raise UnknownTargetError(
@@ -129,23 +131,6 @@ def _check_features(triple: str, features: str) -> None:
         if feature[1:] not in known:
             near = suggestion(feature[1:], known)
             raise UnknownTargetError(f"{triple} has no feature {feature[1:]!r}{near}")
-
-
-@cache
-def _names(triple: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The processors and the instruction sets that LLVM knows for a platform.
-
-    It prints them to the standard error of the process, so it is asked in one of its own.
-    """
-    program = (
-        "import llvmlite.binding as llvm, sys; llvm.initialize_all_targets(); "
-        "target = llvm.Target.from_triple(sys.argv[1]); target.create_target_machine(cpu='help')"
-    )
-    command = [sys.executable, "-c", program, triple]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    cpus, _, features = answer.partition("Available features")
-    names = re.compile(r"^  (\S+)\s+- ", re.MULTILINE)
-    return tuple(names.findall(cpus)), tuple(names.findall(features))
 
 
 def _sampled(triple: str, cpu: str, features: str) -> Target:

@@ -1,6 +1,6 @@
 """The machine that code is made for: its instructions, vector unit, registers and caches.
 
-Owns `Target` and the description of the host. Imports llvmlite.binding and the standard library.
+Owns `Target` and the description of the host. Imports llvmlite.binding and the names of platforms.
 Invariant: a target is a value; equal targets and equal text give equal object bytes.
 """
 
@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 
 import llvmlite.binding as llvm
+
+from graphc.runtime.instruction_sets import architecture
 
 _CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
 _DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
@@ -47,7 +49,7 @@ class Target:
 
     @property
     def is_x86(self) -> bool:
-        return self.triple.startswith(("x86_64", "i386", "i686"))
+        return architecture(self.triple) == "x86"
 
     @property
     def is_elf(self) -> bool:
@@ -112,7 +114,7 @@ def vector_unit(triple: str, features: str) -> tuple[int, int]:
     (256, 16)
     """
     enabled = {flag[1:] for flag in features.split(",") if flag.startswith("+")}
-    if not triple.startswith(("x86_64", "i386", "i686")):
+    if architecture(triple) != "x86":
         return 128, 32
     if {"avx512f", "avx512vl"} <= enabled:
         return 512, 32
@@ -121,7 +123,7 @@ def vector_unit(triple: str, features: str) -> tuple[int, int]:
 
 def _missing(triple: str, features: str) -> tuple[str, ...]:
     """What only old processors lack, of those that this process may run on."""
-    if not triple.startswith(("x86_64", "i386", "i686")):
+    if architecture(triple) != "x86":
         return () if triple.startswith(("aarch64", "arm64")) else ("convert.f16",)
     enabled, lacking = features.split(","), ["divide.i64"]
     if triple.startswith("x86_64"):

@@ -1,45 +1,49 @@
 """What this machine can run, found without a compiler.
 
-Owns `check_platform` and `is_this_platform`. Imports the standard library. Invariant: it only ever
-refuses what surely cannot run here; what it cannot tell, the code itself checks before it does
-anything else.
+Owns `check_platform`, `unconfirmed` and `is_this_platform`. Imports the names of instruction sets.
+Invariant: it only ever refuses what surely cannot run here; what it cannot tell, code for x86
+checks itself before it does anything else.
 """
 
 from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from graphc.runtime.artifact import TargetRecord
 from graphc.runtime.errors import TargetError
+from graphc.runtime.instruction_sets import lacking
 
-_CPU_FLAGS = Path("/proc/cpuinfo")
-
-_LEVELS = {
-    2: "cx16 pni popcnt sse4_1 sse4_2 ssse3",
-    3: "abm avx avx2 bmi1 bmi2 f16c fma movbe xsave",
-    4: "avx512bw avx512cd avx512dq avx512f avx512vl",
-}
-"""What each level of x86-64 adds, as Linux calls it."""
+_CPU_INFO = Path("/proc/cpuinfo")
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 
 
-def check_platform(target: TargetRecord, level: int) -> None:
-    """Raise `TargetError` unless code for `target`, which needs a level of x86-64, runs here."""
-    machine, system = _machine(platform.machine().lower()), _system()
-    if not is_this_platform(target.triple):
+def check_platform(targets: Sequence[TargetRecord], needs: Sequence[Sequence[str]]) -> None:
+    """Raise `TargetError` unless code for one of `targets`, processors of one platform of which
+    each needs instruction sets, may run here."""
+    triple = targets[0].triple
+    if not is_this_platform(triple):
+        machine, system = _machine(platform.machine().lower()), _system()
         raise TargetError(
-            f"it was made for {target.triple}, and this process runs on {machine} with {system}",
+            f"it was made for {triple}, and this process runs on {machine} with {system}",
             help="build the library for this machine",
         )
-    if machine == "x86_64" and level > 1 and (missing := _missing(level)):
+    missing = [lacking(triple, frozenset(needed), _cpu_info())[0] for needed in needs]
+    if all(missing):
         raise TargetError(
-            f"it was made for {target.cpu}, and this machine lacks {', '.join(missing)}",
+            f"it was made for {targets[0].cpu}, and this machine lacks {_listed(missing[0])}",
             help="build the library for an older processor",
         )
+
+
+def unconfirmed(triple: str, needed: Sequence[str]) -> str:
+    """The instruction sets that this machine does not surely have, as a list in words."""
+    missing, unknown = lacking(triple, frozenset(needed), _cpu_info())
+    return _listed(missing | unknown)
 
 
 def is_this_platform(triple: str) -> bool:
@@ -58,12 +62,12 @@ def _system() -> str:
     return _SYSTEMS.get(sys.platform, sys.platform)
 
 
-def _missing(level: int) -> list[str]:
-    """What a level needs and this processor lacks; nothing where the system does not say."""
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _cpu_info() -> str:
     try:
-        lines = _CPU_FLAGS.read_text(encoding="utf-8").splitlines()
+        return _CPU_INFO.read_text(encoding="utf-8")
     except OSError:
-        return []
-    flags = next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
-    needed = [name for each in range(2, level + 1) for name in _LEVELS[each].split()]
-    return sorted(set(needed) - set(flags.split())) if flags else []
+        return ""

@@ -20,7 +20,7 @@ from graphc.runtime.arguments import Binder
 from graphc.runtime.binding import link_permanently
 from graphc.runtime.buffers import aligned_empty
 from graphc.runtime.errors import ArtifactError, TargetError
-from graphc.runtime.host import check_platform
+from graphc.runtime.host import check_platform, unconfirmed
 from graphc.runtime.library_manifest import (
     ALIGNMENT,
     WRONG_PROCESSOR,
@@ -42,7 +42,7 @@ class Library:
     def __init__(self, manifest: LibraryManifest, path: Path) -> None:
         """`path` is the shared library or, where there is none, the object. Raises
         `ArtifactError` for one that cannot be loaded, `TargetError` for another machine."""
-        check_platform(manifest.targets[0], manifest.levels[0])
+        check_platform(manifest.targets, manifest.requirements)
         self.manifest = manifest
         self._functions = _load(manifest, path)
         self._lock = Lock()
@@ -100,9 +100,12 @@ class Library:
         status = self._functions[function](
             _address(self.state_block), ctypes.c_uint64(self.manifest.interface)
         )
+        message = f"{self.manifest.name}: {self.manifest.message(status)}"
+        if status == WRONG_PROCESSOR:
+            doubtful = unconfirmed(self.manifest.targets[0].triple, self.manifest.requirements[0])
+            raise TargetError(f"{message}: it may be {doubtful}" if doubtful else message)
         if status:
-            kind = TargetError if status == WRONG_PROCESSOR else ArtifactError
-            raise kind(f"{self.manifest.name}: {self.manifest.message(status)}")
+            raise ArtifactError(message)
 
 
 class Entry:
@@ -147,6 +150,7 @@ def _load(manifest: LibraryManifest, path: Path) -> Functions:
     names = ["initialize", *(entry.name for entry in manifest.entries)]
     symbols = {name: f"{manifest.name}_{name}" for name in names}
     constants = [f"{manifest.name}_abi", manifest.build_symbol]
+    functions: Functions
     try:
         if path.suffix != ".o":
             library = ctypes.CDLL(str(path))

@@ -37,6 +37,7 @@ from graphc.runtime.consistency import (
     structure_problems,
 )
 from graphc.runtime.errors import ArtifactError
+from graphc.runtime.instruction_sets import instruction_sets
 from graphc.runtime.records import canonical_json, from_json, to_json
 
 ABI = 1
@@ -125,14 +126,14 @@ class LibraryEntry:
 class LibraryManifest:
     """All that must be known to call a library.
 
-    `targets` are the processors it has code for, the least demanding first, and `levels` what they
-    need of x86-64, 1 for others; `threads` is how many work on a call at most. `files` is filled in
-    when the library is written.
+    `targets` are the processors it has code for, the best last, and `requirements` the instruction
+    sets that each needs beyond the least of its platform; `threads` is how many work on a call at
+    most. `files` is filled in when the library is written.
     """
 
     name: str
     targets: tuple[TargetRecord, ...]
-    levels: tuple[int, ...]
+    requirements: tuple[tuple[str, ...], ...]
     state: tuple[StateField, ...]
     entries: tuple[LibraryEntry, ...]
     threads: int = 1
@@ -246,8 +247,7 @@ def _problems(manifest: LibraryManifest) -> Iterator[str]:
             yield f"{name!r} is no C identifier"
     if len({*names[1:]}) != len(names) - 1:
         yield f"a name occurs twice among {', '.join(names[1:])}"
-    if not manifest.targets or len(manifest.levels) != len(manifest.targets):
-        yield "it is for no processor, or does not say which"
+    yield from _processor_problems(manifest)
     if lay_out(manifest.state) != manifest.state:
         yield "the params do not lie one behind the other"
     yield from argument_problems(manifest.state)
@@ -257,3 +257,13 @@ def _problems(manifest: LibraryManifest) -> Iterator[str]:
         yield from name_problems(entry.inputs, entry.outputs)
         yield from structure_problems(entry.structure, entry.outputs)
         yield from guard_problems(entry.guards, (*entry.inputs, *manifest.state))
+
+
+def _processor_problems(manifest: LibraryManifest) -> Iterator[str]:
+    if not manifest.targets or len(manifest.requirements) != len(manifest.targets):
+        yield "it is for no processor, or does not say which"
+    for target, needed in zip(manifest.targets, manifest.requirements, strict=False):
+        if target.triple != manifest.targets[0].triple:
+            yield f"it is for {target.triple} and for {manifest.targets[0].triple}"
+        if unknown := sorted({*needed} - instruction_sets(target.triple)):
+            yield f"{target.triple} has no instruction set {unknown[0]!r} to require"

@@ -28,6 +28,7 @@ MAY_IMPORT = {
         "graphc.ir",
         "graphc.runtime.artifact",
         "graphc.runtime.library_manifest",
+        "graphc.runtime.instruction_sets",
         "graphc.codegen",
     ),
     "runtime": ("numpy", "llvmlite.binding", "graphc.runtime"),

@@ -78,10 +78,10 @@ def export(
     Each of `entries`, given by keyword or in a dict, becomes a function NAME_ENTRY; all share one
     state, the parameters with the values that they have now. `name` is the folder's unless given.
     `target` is a triple such as aarch64-unknown-linux-gnu, without one this machine's platform;
-    `cpu` a processor, "host", or several levels of x86-64 separated by commas, the least first, of
-    which the best is chosen where the code runs; `features` a list as in `+avx2,-fma`. `threads` is
-    how many work on a call at most; with 1 the code needs nothing at all. A `memory_limit` of a
-    step holds for its entry, on any processor.
+    `cpu` a processor, "host", or several of x86 separated by commas, the least first, of which the
+    last that can run is chosen where the code is called; `features` a list as in `+avx2,-fma`.
+    `threads` is how many work on a call at most; with 1 the code needs nothing at all. A
+    `memory_limit` of a step holds for its entry, on any processor.
 
     Raises `UnknownTargetError` for names that LLVM does not know, `BoundaryError` for a step that
     calls functions of this process or was compiled with `debug_nans`, for what is no step, and for

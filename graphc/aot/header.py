@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphc.aot.c_names import parameters_of
+from graphc.runtime.instruction_sets import architecture
 from graphc.runtime.library_manifest import (
     ABI,
     ALIGNMENT,
@@ -39,7 +40,7 @@ _TEXT = """\
  * back, and have them checked with {name}_check(state). The workspace holds nothing between calls.
  * Functions allocate nothing and keep nothing; calls on different states and workspaces may run at
  * the same time{threads}.
- *
+ *{processor}
  * Arrays are contiguous, row-major and of the element types below; one without elements may be
  * NULL. What a function writes (state, workspace, results) lies apart from all else that it is
  * given; two inputs may be the same array.
@@ -130,6 +131,7 @@ def header_text(manifest: LibraryManifest) -> str:
         processors=_processors(manifest),
         total=total,
         threads=threads,
+        processor=_processor_check(manifest),
         guard=f"GRAPHC_{name}_H",
         abi=ABI,
         state=manifest.state_bytes,
@@ -142,6 +144,22 @@ def header_text(manifest: LibraryManifest) -> str:
         count=len(manifest.state) + 1,
         entries="".join(_entry(manifest, entry) for entry in manifest.entries),
     )
+
+
+def _processor_check(manifest: LibraryManifest) -> str:
+    """What is said of a processor that is not the right one."""
+    target = manifest.targets[0]
+    family = architecture(target.triple)
+    if family == "x86":
+        return f"""
+ * On a processor without the instructions that the code needs, every function of a state returns
+ * {manifest.name}_wrong_processor before any other code runs.
+ *"""
+    if family.startswith("wasm"):
+        return ""
+    return f"""
+ * The processor is not checked on this platform: it must have what {target.cpu} has.
+ *"""
 
 
 def _processors(manifest: LibraryManifest) -> str:

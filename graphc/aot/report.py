@@ -82,10 +82,9 @@ def report_of(compiled: CompiledLibrary) -> Report:
 
 def _parts(compiled: CompiledLibrary, code: dict[str, int]) -> Iterator[Part]:
     name = re.escape(compiled.manifest.name)
-    pattern = re.compile(rf"\.text\.graphc\.{name}\.(\w+)\.(\d)(?:\.(.*))?")
+    pattern = re.compile(rf"\.text\.graphc\.{name}\.(\w+)\.(\d+)(?:\.(.*))?")
     for section, size in code.items():
         if found := pattern.fullmatch(section):
-            entry, level, kernel = found.groups()
-            position = compiled.manifest.levels.index(int(level))
-            processor = compiled.manifest.targets[position].cpu
+            entry, number, kernel = found.groups()
+            processor = compiled.manifest.targets[int(number) - 1].cpu
             yield Part(entry, processor, kernel or "(calls)", size)

@@ -89,8 +89,8 @@ def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--cpu",
         default="",
         metavar="NAME",
-        help="the processor, host, or levels of x86-64 separated by commas, of which the best is "
-        "chosen where the code runs (default: the platform's oldest)",
+        help="the processor, host, or several of x86 separated by commas, of which the last that "
+        "can run is chosen where the code is called (default: the platform's oldest)",
     )
     build.add_argument(
         "--features", default="", help="instruction sets to add or remove: --features=-fma,+avx2"

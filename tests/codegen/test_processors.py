@@ -7,7 +7,6 @@ import pytest
 from graphc.codegen.errors import UnknownTargetError
 from graphc.codegen.processors import named_target
 from graphc.codegen.target import host_target
-from graphc.codegen.x86_level import level_of
 
 LINUX = "x86_64-unknown-linux-gnu"
 
@@ -82,13 +81,6 @@ def test_triples_in_other_words(triple: str) -> None:
 
 def test_the_host_is_the_host() -> None:
     assert named_target("", "host") == host_target()
-
-
-def test_levels() -> None:
-    levels = [level_of(named_target(LINUX, f"x86-64{suffix}")) for suffix in ("", "-v2", "-v3")]
-    assert levels == [1, 2, 3]
-    assert level_of(named_target(LINUX, "znver4")) == 4
-    assert level_of(named_target("aarch64-unknown-linux-gnu")) == 1
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,9 @@ def change_manifest(folder: Path, change: dict[str, Any]) -> None:
         (lambda f: change_manifest(f, {"threads": "two"}), "threads must be int"),
         (lambda f: change_manifest(f, {"threads": 3}), "manifest.json is damaged"),
         (lambda f: change_manifest(f, {"name": "net/2"}), "'net/2' is no C identifier"),
+        (lambda f: change_manifest(f, {"requirements": [["mmx9"]]}), "no instruction set 'mmx9'"),
+        (lambda f: change_manifest(f, {"requirements": [[], []]}), "or does not say which"),
+        (lambda f: change_manifest(f, {"requirements": [[1]]}), r"\[0\]\[0\] must be str"),
     ],
 )
 def test_a_damaged_folder(damage: Any, message: str, folder: Path) -> None:
@@ -242,9 +245,22 @@ def test_an_older_processor(model: Model, tmp_path: Path, monkeypatch: Any) -> N
     model.export(tmp_path / "net", target="x86_64-unknown-linux-gnu", cpu="x86-64-v4")
     flags = tmp_path / "cpuinfo"
     flags.write_text("flags : sse2 avx avx2 fma\n")
-    monkeypatch.setattr(host, "_CPU_FLAGS", flags)
+    monkeypatch.setattr(host, "_CPU_INFO", flags)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    with pytest.raises(TargetError, match="x86-64-v4, and this machine lacks abm, avx512bw"):
+    with pytest.raises(TargetError, match="x86-64-v4, and this machine lacks avx512bw, avx512cd"):
+        gc.load(tmp_path / "net")
+
+
+def test_code_refuses_where_the_system_says_nothing(
+    model: Model, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """There is no processor yet with all that this code may use."""
+    target = "x86_64-unknown-linux-gnu"
+    model.export(tmp_path / "net", target=target, cpu="diamondrapids", features="+xop")
+    monkeypatch.setattr(host, "_CPU_INFO", tmp_path / "nothing")
+    if host_target().triple != target:
+        return
+    with pytest.raises(TargetError, match=r"lacks instructions that .* it may be .*xop"):
         gc.load(tmp_path / "net")
 
 

@@ -13,14 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+import graphc as gc
 from graphc.aot.linking import zig
 from graphc.runtime.buffers import ALIGNMENT
+from graphc.runtime.library_manifest import WRONG_PROCESSOR
 from tests.graphc.exporting import PROGRAM, STEPS, declare, losses_of, run
 
 TOLERANCE = 2e-4
 
+X86_64 = "x86_64-unknown-linux-gnu"
+
 LINUX = {
-    "x86_64-unknown-linux-gnu": ("x86_64-linux-musl", "qemu-x86_64"),
+    X86_64: ("x86_64-linux-musl", "qemu-x86_64"),
     "aarch64-unknown-linux-gnu": ("aarch64-linux-musl", "qemu-aarch64"),
     "riscv64-unknown-linux-gnu": ("riscv64-linux-musl", "qemu-riscv64"),
     "armv7-unknown-linux-gnueabihf": ("arm-linux-musleabihf", "qemu-arm"),
@@ -66,6 +70,13 @@ def tool(name: str) -> str:
     return found
 
 
+def c_for(platform: str, cpu: str = "baseline") -> list[str]:
+    """A command that compiles and links C for a platform and a processor of it."""
+    compiler = zig()
+    assert compiler, "this test needs the package ziglang"
+    return [*compiler, "cc", "-target", platform, "-static", "-O1", f"-mcpu={cpu}"]
+
+
 def check(losses: list[float], expected: list[float]) -> None:
     assert len(losses) == STEPS
     np.testing.assert_allclose(losses, expected, rtol=TOLERANCE)
@@ -98,20 +109,87 @@ def test_web_assembly(features: str, expected: list[float], tmp_path: Path) -> N
 
 @pytest.mark.parametrize("cpu", ["Nehalem", "Haswell"])
 def test_the_best_version_is_chosen(cpu: str, expected: list[float], tmp_path: Path) -> None:
-    """Emulated processors of levels 2 and 3 run a build for several levels, and refuse one for a
-    level above theirs."""
-    several = declare().export(
-        tmp_path / "net", target="x86_64-unknown-linux-gnu", cpu="x86-64,x86-64-v3,x86-64-v4"
-    )
+    declare().export(tmp_path / "net", target=X86_64, cpu="x86-64,haswell,x86-64-v4")
     (tmp_path / "main.c").write_text(PROGRAM)
-    compiler = zig()
-    assert compiler, "this test needs the package ziglang"
-    build = [*compiler, "cc", "-target", "x86_64-linux-musl", "-static", "-O1", "-mcpu=x86_64"]
-    run([*build, "-Inet", "main.c", "net/net.o", "-o", "program"], tmp_path)
+    built = [*c_for("x86_64-linux-musl", "x86_64"), "-Inet", "main.c", "net/net.o"]
+    run([*built, "-o", "program"], tmp_path)
     emulator = [tool("qemu-x86_64"), "-cpu", cpu]
     check(losses_of(run([*emulator, tmp_path / "program"], tmp_path)), expected)
-    assert several.manifest.levels == (1, 3, 4)
-    declare().export(tmp_path / "high", target="x86_64-unknown-linux-gnu", cpu="x86-64-v4")
-    run([*build, "-Ihigh", "main.c", "high/net.o", "-o", "high/program"], tmp_path)
-    refused = f"{tool('qemu-x86_64')} -cpu {cpu} high/program 2>&1; test $? -ne 0"
-    assert "lacks instructions" in run(["sh", "-c", refused], tmp_path)
+
+
+MACHINES = {
+    "64": (X86_64, ["x86-64", "nehalem", "sandybridge", "x86-64-v2,haswell,znver4", "x86-64-v4"]),
+    "32": ("i686-unknown-linux-gnu", ["pentium4", "nehalem", "haswell,x86-64-v4"]),
+}
+"""By the bits of an address, a platform and the processors for which it gets a library each."""
+
+CAN_RUN = {
+    ("64", "core2duo"): [0],
+    ("64", "Nehalem"): [0, 1, 3],
+    ("64", "SandyBridge"): [0, 1, 2, 3],
+    ("64", "Haswell"): [0, 1, 2, 3],
+    ("32", "core2duo"): [0],
+    ("32", "Nehalem"): [0, 1],
+    ("32", "Haswell"): [0, 1, 2],
+}
+"""By an emulated machine, the libraries that it can run."""
+
+ASKED = """
+static void ask_N(void) {
+    int init = lib_N_init(state), check = lib_N_check(kept);
+    printf("%d %d %d\\n", init, check, lib_N_train(kept, workspace, x, y, &loss));
+}
+"""
+
+ASKING = """\
+#include <stdio.h>
+#include <string.h>
+INCLUDES
+static _Alignas(64) unsigned char state[lib_0_state_bytes], kept[lib_0_state_bytes];
+static _Alignas(64) unsigned char workspace[1 << 20];
+static float x[16 * 8], loss;
+static int32_t y[16];
+FUNCTIONS
+int main(void) {
+    if (lib_0_init(state)) return 1;
+    memcpy(kept, state, sizeof kept);
+    CALLS
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Programs that call libraries for many processors, and print what each function returns. The
+    first library gives them a state, as a file may do that another machine wrote."""
+    folder, programs = tmp_path_factory.mktemp("asking"), {}
+    step = declare().train
+    for bits, (triple, processors) in MACHINES.items():
+        names = [f"lib_{number}" for number in range(len(processors))]
+        for name, cpu in zip(names, processors, strict=True):
+            gc.export(folder / bits / name, name=name, train=step, target=triple, cpu=cpu)
+        numbers = [str(number) for number in range(len(processors))]
+        text = ASKING.replace("INCLUDES", "\n".join(f'#include "{each}.h"' for each in names))
+        text = text.replace("FUNCTIONS", "".join(ASKED.replace("N", each) for each in numbers))
+        text = text.replace("CALLS", " ".join(f"ask_{each}();" for each in numbers))
+        (folder / bits / "main.c").write_text(text)
+        built = c_for(*{"64": ("x86_64-linux-musl", "x86_64"), "32": ("x86-linux-musl",)}[bits])
+        for name in names:
+            built += [f"-I{name}", f"{name}/{name}.o"]
+        run([*built, "main.c", "-o", "program"], folder / bits)
+        programs[bits] = folder / bits / "program"
+    return programs
+
+
+@pytest.mark.parametrize(("bits", "cpu"), CAN_RUN)
+def test_a_processor_that_lacks_something(bits: str, cpu: str, asking: dict[str, Path]) -> None:
+    """What cannot run says so, whichever function is called first."""
+    emulator = tool({"64": "qemu-x86_64", "32": "qemu-i386"}[bits])
+    printed = run([emulator, "-cpu", cpu, asking[bits]], asking[bits].parent)
+    runs = CAN_RUN[bits, cpu]
+    expected = [
+        "0 0 0" if number in runs else " ".join([str(WRONG_PROCESSOR)] * 3)
+        for number in range(len(MACHINES[bits][1]))
+    ]
+    assert printed.splitlines() == expected
