@@ -26,7 +26,7 @@ const blend = (from, to, part) => from.map((channel, i) => channel + (to[i] - ch
 
 /** The colour of a value from -1 to 1. */
 export function shade(value, { low, middle, high } = colors()) {
-  return value < 0 ? blend(middle, low, Math.min(-value, 1)) : blend(middle, high, Math.min(value, 1));
+  return blend(middle, value < 0 ? low : high, Math.min(Math.abs(value), 1));
 }
 
 const palettes = new Map();

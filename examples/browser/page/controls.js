@@ -15,7 +15,8 @@ export class Controls {
   constructor(form, library) {
     this.form = form;
     for (const name of NETWORK_SETTINGS) {
-      form.elements[name].replaceChildren(...library.values(name).map((value) => new Option(value)));
+      const options = library.values(name).map((value) => new Option(value));
+      form.elements[name].replaceChildren(...options);
     }
     form.querySelector("#data").append(...Object.entries(DATA_SETS).map(dataChoice));
     form.elements.units.value = Math.max(...library.values("units"));

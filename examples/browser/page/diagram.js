@@ -31,12 +31,12 @@ export class Diagram {
     this.activation = activation;
     const hidden = Array.from({ length: layers }, (_, layer) =>
       Array.from({ length: units }, (_, unit) => this.unit(layer, unit)));
-    this.columns = [
-      ["x₁", "x₂"].map((name) => still(`Input ${name}`, name)), ...hidden, [still("The answer", "")],
-    ];
+    const inputs = ["x₁", "x₂"].map((name) => still(`Input ${name}`, name));
+    this.columns = [inputs, ...hidden, [still("The answer", "")]];
     const titles = ["Inputs", ...hidden.map((_, layer) => `Layer ${layer + 1}`), "Answer"];
     this.root.dataset.units = units;
-    this.root.replaceChildren(this.lines, ...this.columns.map((column, i) => titled(titles[i], column)));
+    const columns = this.columns.map((column, i) => titled(titles[i], column));
+    this.root.replaceChildren(this.lines, ...columns);
     this.inputs = inputMaps(network.side);
   }
 

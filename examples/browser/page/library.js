@@ -17,7 +17,9 @@ async function fetched(file) {
   } catch {
     throw new Error(`${file} was not loaded: the server does not answer.`);
   }
-  if (!response.ok) throw new Error(`${file} was not loaded: the server answers ${response.status}.`);
+  if (!response.ok) {
+    throw new Error(`${file} was not loaded: the server answers ${response.status}.`);
+  }
   return response;
 }
 

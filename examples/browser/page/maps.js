@@ -2,12 +2,12 @@
 
 import { palette } from "./colors.js";
 
-/** Where a unit of each activation neither pushes to one side nor to the other. */
-const MIDDLE = { tanh: 0, relu: 0, sigmoid: 0.5 };
+/** What an activation gives for an input of zero, if not zero. */
+const MIDDLE = { sigmoid: 0.5 };
 
 /** `{ middle, reach }`: the values from `middle - reach` to `middle + reach` get all colours. */
 export function rangeOf(values, activation) {
-  const middle = MIDDLE[activation];
+  const middle = MIDDLE[activation] ?? 0;
   let reach = 0;
   for (const value of values) reach = Math.max(reach, Math.abs(value - middle));
   return { middle, reach };

@@ -18,7 +18,10 @@ export class Network {
     this.at = this.place();
     const pixels = side ** 2;
     this.rows = this.pointsAt("batch", batch);
-    this.sets = { training: this.pointsAt("training", points), test: this.pointsAt("test", points) };
+    this.sets = {
+      training: this.pointsAt("training", points),
+      test: this.pointsAt("test", points),
+    };
     this.surface = this.floats(this.at.surface, pixels);
     this.features = Array.from({ length: description.layers }, (_, layer) =>
       Array.from({ length: description.units }, (_, unit) =>

@@ -52,7 +52,8 @@ export class Session {
     this.scores = { training: this.network.judge("training"), test: this.network.judge("test") };
     const { training, test } = this.scores;
     if (!Number.isFinite(training.loss)) {
-      throw new Error("The loss is no number any more: the learning rate was too high. Start again.");
+      throw new Error(
+        "The loss is no number any more: the learning rate was too high. Start again.");
     }
     this.history.add({ step: this.steps, training: training.loss, test: test.loss });
   }
