@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,15 @@ def test_nothing_sticks_out(width: int, scheme: str, browser: webdriver.Chrome) 
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_units_are_spread_over_the_height(browser: webdriver.Chrome) -> None:
+    height = browser.find_element(By.ID, "diagram").rect["height"]
+    boxes = [each.rect for each in browser.find_elements(By.CSS_SELECTOR, "button.unit")]
+    below = [after["y"] - before["y"] for before, after in pairwise(boxes)]
+    assert len(boxes) == 8
+    assert min(below) > boxes[0]["height"]
+    assert sum(below) > 0.7 * height
 
 
 def test_nothing_comes_from_elsewhere(browser: webdriver.Chrome, address: str) -> None:
