@@ -253,8 +253,15 @@ def updated_names(graph: Graph) -> tuple[str, ...]:
 
 
 def manifest_guards(guards: Sequence[IndexGuard]) -> tuple[Guard, ...]:
+    """As a manifest has them. Indices that have signs may count from the end."""
     return tuple(
-        Guard(guard.input.name, guard.size, guard.location, -guard.size) for guard in guards
+        Guard(
+            guard.input.name,
+            guard.size,
+            guard.location,
+            -guard.size if guard.input.dtype.kind == "int" else 0,
+        )
+        for guard in guards
     )
 
 

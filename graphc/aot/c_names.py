@@ -13,13 +13,13 @@ from graphc.runtime.artifact import Argument
 from graphc.runtime.library_manifest import LibraryEntry
 
 _KEYWORDS = """
-alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
-constexpr const_cast continue decltype default delete do double dynamic_cast else enum explicit
-export extern false float for friend goto if inline int long mutable namespace new noexcept not
-not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires
-restrict return short signed sizeof static static_assert static_cast struct switch template this
-thread_local throw true try typedef typeid typename typeof union unsigned using virtual void
-volatile wchar_t while xor xor_eq
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char class co_await
+co_return co_yield compl concept const consteval constexpr constinit const_cast continue decltype
+default delete do double dynamic_cast else enum explicit export extern false float for friend goto
+if inline int long mutable namespace new noexcept not not_eq nullptr operator or or_eq private
+protected public register reinterpret_cast requires restrict return short signed sizeof static
+static_assert static_cast struct switch template this thread_local throw true try typedef typeid
+typename typeof typeof_unqual union unsigned using virtual void volatile wchar_t while xor xor_eq
 """
 """Of C and of C++: the header is for both."""
 
@@ -28,9 +28,14 @@ _TYPES = {"bool": "uint8_t", "f16": "uint16_t", "bf16": "uint16_t", "f32": "floa
 
 
 _OF_HEADERS = re.compile(
-    r"\w+_t|U?INT\w*|SIZE_MAX|PTRDIFF_\w+|NULL|EOF|BUFSIZ|linux|unix|i386|std\w+"
+    r"\w+_t|std\w+|I|[A-Z][A-Z0-9_]\w*|errno|complex|imaginary|noreturn|near|far|small|interface"
+    r"|vector|pixel|linux|unix|i386|arm|mips|sun"
 )
-"""What the headers that we include, and compilers, define themselves: types and macros."""
+"""Types and macros of headers that a program may include before ours, and of compilers. A macro has
+two capitals to begin with, or is one of those exceptions."""
+
+_OF_COMPILERS = re.compile(r"_[_A-Z]\w*")
+"""Names that a program must not have."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,12 @@ def variable_name(name: str, library: str) -> str:
 
     >>> variable_name("size_t", "net"), variable_name("net_alignment", "net")
     ('size_t_', 'net_alignment_')
+    >>> variable_name("_Bool", "net"), variable_name("EOF", "net"), variable_name("X", "net")
+    ('Bool_', 'EOF_', 'X')
     """
     text = c_identifier(name)
+    if _OF_COMPILERS.fullmatch(text):
+        text = c_identifier(f"{text.strip('_')}_")
     taken = _OF_HEADERS.fullmatch(text) or text.startswith(f"{library}_")
     return f"{text}_" if taken else text
 

@@ -6,6 +6,7 @@ C++, and says of every pointer what it must point to.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from graphc.aot.c_names import parameters_of
@@ -30,6 +31,9 @@ _STATUSES = {
     "wrong_interface": WRONG_INTERFACE,
     "missing_array": MISSING_ARRAY,
 }
+
+_COLUMNS = 97
+"""Of text in a comment."""
 
 _TEXT = """\
 /* {name}: a model that learns, compiled by graphc {version} for {processors}.
@@ -176,10 +180,8 @@ def _entry(manifest: LibraryManifest, entry: LibraryEntry) -> str:
 
 
 def _comment(library: str, entry: LibraryEntry) -> Iterator[str]:
-    if entry.updates:
-        yield f"Changes {', '.join(entry.updates)}."
-    else:
-        yield "Changes no parameter."
+    changes = f"Changes {', '.join(entry.updates) or 'no parameter'}."
+    yield from textwrap.wrap(changes, _COLUMNS, subsequent_indent="  ", break_long_words=False)
     for parameter in parameters_of(entry, library):
         verb = "gets" if parameter.is_output else "is"
         notes = [

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 import graphc as gc
 from graphc.cli import main
 from graphc.runtime.library_manifest import RESERVED
-from tests.graphc.exporting import STRICT, c_compiler, run
+from tests.graphc.exporting import STRICT, c_compiler, cpp_compiler, run
 
 X = np.arange(3, dtype="float32")
 
@@ -44,6 +44,50 @@ def test_of_an_input(name: str, tmp_path: Path) -> None:
     run_example(tmp_path / "net", "net", "-std=gnu99")
     got = gc.load(tmp_path / "net").f(X, X.astype("int32"))
     assert_array_equal(got["x"], 2 * X)
+
+
+MACROS = """
+errno NULL EOF INT8_MAX CHAR_BIT stdin stdout stderr assert true bool INFINITY NAN M_PI I complex
+imaginary SIZE_MAX UINT64_C WCHAR_MAX RAND_MAX L_tmpnam P_tmpdir FOPEN_MAX PRId32 offsetof va_list
+isnan sin noreturn linux unix near far small interface setjmp SIGINT and xor GRAPHC_net_H
+"""
+KEYWORDS = """
+int class template default signed nullptr char8_t concept co_await constinit typeof_unqual final
+import _Bool _Complex _Atomic _Generic _Thread_local _Static_assert __func__ __cplusplus __FILE__
+"""
+OF_THE_PROGRAM = "main state workspace status round i last aligned failed FILE printf net net_param"
+HEADERS = """
+assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg
+stdbool stddef stdint stdio stdlib string time wchar wctype
+"""
+
+
+def test_of_very_many_inputs(tmp_path: Path) -> None:
+    """With the names of macros, keywords and what the example declares; behind all headers of C."""
+    names = f"{MACROS} {KEYWORDS} {OF_THE_PROGRAM}".split()
+    dtypes = [gc.float32, gc.float16, gc.bfloat16, gc.bool_, gc.int64, gc.uint8, gc.float64]
+    inputs = [gc.input(name, 2, dtypes[i % 7]) for i, name in enumerate(names)]
+    total = sum((x.astype(gc.float32).sum() for x in inputs), gc.const(np.float32(0)))
+    folder = tmp_path / "net"
+    gc.export(folder, name="net", many=gc.compile(inputs, total))
+    includes = "".join(f"#include <{header}.h>\n" for header in HEADERS.split())
+    (folder / "all.c").write_text(f'{includes}#include "net.h"\n')
+    assert run_example(folder, "net", "-Wshadow", "-Wconversion").count("many:") == 5
+    strict = [*STRICT[1:], "-Wconversion", "-Wshadow", "-Wundef", "-Wcast-qual", "-fsyntax-only"]
+    for standard in ("c99", "c11", "gnu11"):
+        run([c_compiler(), f"-std={standard}", *strict, "all.c", "example.c"], folder)
+    for standard in ("c++11", "c++17"):
+        command = [cpp_compiler(), f"-std={standard}", *strict, "-x", "c++"]
+        run([*command, "all.c", "example.c"], folder)
+
+
+def test_indices_without_signs_have_none_in_the_header(tmp_path: Path) -> None:
+    table = gc.const(np.arange(7, dtype="float32"))
+    i, j = gc.input("i", 3, gc.uint8), gc.input("j", 3, gc.int8)
+    gc.export(tmp_path / "net", name="net", f=gc.compile([i, j], table[i] + table[j]))
+    header = (tmp_path / "net" / "net.h").read_text()
+    assert "i is u8[3]; each value is from 0 to 6" in header
+    assert "j is i8[3]; each value is from -7 to 6" in header
 
 
 @pytest.mark.parametrize(
