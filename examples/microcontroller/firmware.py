@@ -1,6 +1,6 @@
 """Builds the firmware for a board, and says how much of its memory is taken.
 
-`python firmware.py mps2-an386` needs graphc and Zig. README.md says how to run what it makes.
+`python firmware.py microbit` needs graphc and Zig. README.md says how to run what it makes.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ class Board:
 
 
 BOARDS = {
+    "microbit": Board("thumbv6m-none-eabi", "cortex-m0", "thumb-freestanding-eabi", "cortex_m0"),
     "mps2-an386": Board(
         "thumbv7em-none-eabihf", "cortex-m4", "thumb-freestanding-eabihf", "cortex_m4+vfp4d16sp"
     ),
 }
-"""By the names that QEMU has for them."""
+"""By the names that QEMU has for them: one without a floating-point unit, and one with it."""
 
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-pedantic")
 

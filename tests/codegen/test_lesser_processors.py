@@ -35,6 +35,21 @@ def test_it_is_that_of_the_instructions(dtype: DType, tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.signbit(got)[finite], np.signbit(given)[finite])
 
 
+@pytest.mark.parametrize(
+    ("target", "cpu"), [("thumbv6m-none-eabi", "cortex-m0"), ("thumbv7em-none-eabihf", "cortex-m4")]
+)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_extremes_without_instructions(target: str, cpu: str, dtype: DType, tmp_path: Path) -> None:
+    """Only what toolchains bring is called, and LLVM does not give up."""
+    x, y = gc.input("x", (5, 3), dtype), gc.input("y", (5, 3), dtype)
+    step = gc.compile([x, y], (gc.maximum(x, y), gc.minimum(x, y), x.max(axis=0), y.argmin(axis=1)))
+    gc.export(tmp_path / "net", name="net", target=target, cpu=cpu, f=step)
+    undefined = subprocess.run(
+        ["nm", "-u", tmp_path / "net" / "net.o"], capture_output=True, text=True, check=True
+    )
+    assert all(name.startswith("__aeabi_") for name in undefined.stdout.replace("U", "").split())
+
+
 def test_arithmetic_without_a_floating_point_unit(tmp_path: Path) -> None:
     """It is called by the names that the platform's toolchains have for it, and no others."""
     x, n = gc.input("x", 5), gc.input("n", 5, gc.int32)

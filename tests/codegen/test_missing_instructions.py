@@ -154,3 +154,16 @@ def test_wide_conversions_are_of_parts() -> None:
     text = run_compiled(graph, {"x": np.ones(5)}, target=LACKING).compilation.llvm
     assert "fptosi" not in text
     assert "fptoui" in text
+
+
+@each_float
+def test_extremes(dtype: DType) -> None:
+    """NaN wins, from either side, and a vector's rest is not a vector."""
+    numbers = np.array([0, 1, -1, 2.5, np.inf, -np.inf, np.nan], dtype.numpy)
+    x, y = (np.ascontiguousarray(each) for each in np.meshgrid(numbers, numbers))
+    given = {"x": x, "y": y}
+    inputs = {name: tensor(name, x.shape, dtype) for name in given}
+    graph = graph_of(ops.maximum(*inputs.values()), inputs=tuple(inputs.values()))
+    same(run_compiled(graph, given, target=LACKING).outputs["out0"], np.maximum(x, y))
+    graph = graph_of(ops.minimum(*inputs.values()), inputs=tuple(inputs.values()))
+    same(run_compiled(graph, given, target=LACKING).outputs["out0"], np.minimum(x, y))

@@ -52,6 +52,9 @@ int main(void) {
 FIRMWARE: dict[str, Any] = runpy.run_path(str(EXAMPLE / "firmware.py"))
 BOARDS = {
     **FIRMWARE["BOARDS"],
+    "mps2-an385": FIRMWARE["Board"](
+        "thumbv7m-none-eabi", "cortex-m3", "thumb-freestanding-eabi", "cortex_m3"
+    ),
     "mps2-an500": FIRMWARE["Board"](
         "thumbv7em-none-eabihf", "cortex-m7", "thumb-freestanding-eabihf", "cortex_m7+fp_armv8d16"
     ),
