@@ -46,9 +46,15 @@ MOST_OUTPUTS = 8
 TRIES = 6
 
 DRAWN = tuple(
-    op for op in OPS.values() if op.operands and op.family is not Family.ITEM and not op.foreign
+    op
+    for op in OPS.values()
+    if op.operands
+    and op.family is not Family.ITEM
+    and not op.foreign
+    and op is not OPS["stop_gradient"]
 )
-"""Every op that has operands; `item` is made for each result of an op that has several."""
+"""Every op that has operands; `item` is made for each result of an op that has several. The
+derivative of `stop_gradient` is meant to be another than that of its values."""
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 

@@ -105,12 +105,13 @@ def _columns(
 
 
 def _pivot(b: RoutineBuilder, matrix: ArrayView, rows: ArrayView, turned: Any, k: Index) -> None:
-    """Exchange row k with the one after it that has the largest element in column k."""
+    """Exchange row k with the one after it that has the largest element in column k; NaN is larger
+    than any number, so that it is not lost."""
     size, dtype = matrix.shape[0], matrix.dtype
     most, chosen = b.variable(b.abs(matrix[k, k])), b.variable(k)
     with b.loop(k + 1, size) as i:
         here = b.abs(matrix[i, k])
-        better = here > most.get()
+        better = (here > most.get()) | (here.ne(here) & most.get().eq(most.get()))
         most.set(b.select(better, here, most.get()))
         chosen.set(b.select(better, i, chosen.get()))
     other = chosen.get()
@@ -175,6 +176,12 @@ def _singular(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
     return (a,)
 
 
+def _with_nan(rng: np.random.Generator, dtype: DType) -> tuple[Array, ...]:
+    a = draw(rng, dtype, (2, 3, 3))
+    a[0, 2, 0] = a[1, 1, 2] = np.nan
+    return (a,)
+
+
 lu = register(
     Op(
         name="lu",
@@ -196,6 +203,7 @@ lu = register(
         samples=(
             *matrices.matrix_samples(well_conditioned),
             Sample(_singular, label="singular", differentiable=False),
+            Sample(_with_nan, label="NaN", differentiable=False),
             *matrices.refused_matrices((), (3,), (2, 3), (2, 4, 3)),
             *refused_dtypes(FLOATS, 1),
         ),
