@@ -23,12 +23,28 @@ _LARGEST_SPLIT = 2.0**996
 
 
 def multiply_add(b: VectorScalars, x: Value, y: Value, z: Value) -> Value:
-    """x * y + z. In f32 by f64, which holds the product exactly; in f64 by Dekker's product, "A
-    floating-point technique for extending the available precision" (1971), section 5."""
-    left, right, term = (Number(b, value) for value in (x, y, z))
+    """x * y + z, of operands that are aligned. In f32 by f64, which holds the product exactly; in
+    f64 by a function, for it takes 40 instructions, and polynomials take many."""
     if x.dtype is float32:
-        wide = left.cast(float64) * right.cast(float64) + term.cast(float64)
-        return wide.cast(float32).value
+        left, right, term = (Number(b, value).cast(float64) for value in (x, y, z))
+        return (left * right + term).cast(float32).value
+    caller, lanes = b.function, x.lanes
+    operations, key = caller.module.operations, ("multiply_add", lanes)
+    if key not in operations:
+        symbol = f"multiply_add.{len(operations)}"
+        own = [Value(f"%x{i}", float64, lanes) for i in range(3)]
+        function = caller.module.function(symbol, own, f"internal fastcc {x.type}")
+        result = _in_doubles(*(Number(type(b)(function), value) for value in own))
+        function.raw(f"ret {result.typed}")
+        operations[key] = symbol, x
+    symbol, _ = operations[key]
+    right_side = f"call fastcc {x.type} @{symbol}({x.typed}, {y.typed}, {z.typed})"
+    return caller.pure(right_side, float64, lanes, x, y, z)
+
+
+def _in_doubles(left: Number, right: Number, term: Number) -> Value:
+    """By Dekker's product, "A floating-point technique for extending the available precision"
+    (1971), section 5."""
     product = left * right
     error = _product_error(left, right, product)
     total, rest = two_sum(product, term)

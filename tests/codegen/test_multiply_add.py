@@ -124,3 +124,22 @@ def test_functions_keep_their_accuracy(name: str, dtype: DType) -> None:
     with np.errstate(all="ignore"):
         points = samples(name, dtype, 6_000)
     assert float(errors(lacking(name, dtype), *points).max()) <= MOST_ULP.get(name, 2)
+
+
+def test_a_polynomial_in_doubles_is_short() -> None:
+    """The many instructions of a multiply-add are written once for each width of vectors."""
+    sizes = {}
+    for terms in (4, 24):
+        module = Module(has_fma=False)
+        places = [Value(f"%p{i}", POINTER) for i in range(2)]
+        function = module.function("polynomial", places, "void")
+        scalars = VectorScalars(function)
+        x = function.load(places[0], float64, LANES)
+        total = x
+        for _ in range(terms):
+            total = scalars.fma(total, x, scalars.const(0.5, float64))
+        function.store(total, places[1])
+        function.raw("ret void")
+        assert module.text().count("fastcc <4 x double> @multiply_add.0(") == terms + 1
+        sizes[terms] = len(compile_text(module.text(), LACKING).object_bytes)
+    assert sizes[24] - sizes[4] < 20 * 150
