@@ -7,17 +7,17 @@ which processor it found; equal graphs and targets give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphc.codegen.backend import compile_parts
-from graphc.codegen.guards import find_guards
+from graphc.codegen.guards import IndexGuard, find_guards
 from graphc.codegen.isolated import isolated
 from graphc.codegen.library_functions import StepVersion, library_text
-from graphc.codegen.module import emit_module
+from graphc.codegen.module import PlannedStep, emit_steps
 from graphc.codegen.pipeline import (
     arguments,
     constant_value,
@@ -31,7 +31,7 @@ from graphc.codegen.plan import StepPlan, plan_step
 from graphc.codegen.requirements import requirements_of
 from graphc.codegen.target import Target, host_target
 from graphc.ir.graph import Graph
-from graphc.runtime.artifact import Argument, Guard, Structure, TargetRecord
+from graphc.runtime.artifact import Argument, Structure, TargetRecord
 from graphc.runtime.library_manifest import LibraryEntry, LibraryManifest, lay_out
 
 Array = np.ndarray[Any, Any]
@@ -49,14 +49,13 @@ class EntrySource:
 
 @dataclass(frozen=True)
 class CompiledEntry:
-    """An entry at every stage; `plans`, `steps` and `texts` have one for each target."""
+    """An entry at every stage; `plans` and `steps` have one for each target."""
 
     graph: Graph
     structure: Structure
     plans: tuple[StepPlan, ...]
-    guards: tuple[Guard, ...]
+    guards: tuple[IndexGuard, ...]
     steps: tuple[StepVersion, ...]
-    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def compile_library(
     )
     steps = {entry: each.steps for entry, each in compiled.items()}
     text = library_text(manifest, steps, initial, targets[0])
-    parts = [part for each in compiled.values() for part in zip(each.texts, targets, strict=True)]
+    parts = [(_text(compiled.values(), i, target), target) for i, target in enumerate(targets)]
     if threads > 1:
         parts.append((pool, targets[0]))
     if all(map(_is_tried, targets)):
@@ -124,20 +123,24 @@ def _compiled(
     stages = run_passes(source.graph)
     plans = tuple(_planned(stages, target, threads, source.memory_limit) for target in targets)
     guards = find_guards(stages["simplified"])
-    steps, texts = [], []
-    for number, (plan, target) in enumerate(zip(plans, targets, strict=True), 1):
+    steps = []
+    for number, plan in enumerate(plans, 1):
         constants = tuple(constant_value(node) for node in plan.memory.constants)
         params = tuple(node.name for node in plan.graph.params)
         steps.append(StepVersion(f"{symbol}.{number}", number, params, constants))
-        texts.append(emit_module(f"{symbol}.{number}", plan, guards, target, alone=False))
     return CompiledEntry(
         graph=source.graph,
         structure=source.structure,
         plans=plans,
-        guards=tuple(manifest_guards(guards)),
+        guards=tuple(guards),
         steps=tuple(steps),
-        texts=tuple(texts),
     )
+
+
+def _text(entries: Iterable[CompiledEntry], number: int, target: Target) -> str:
+    """The code of all entries for one target."""
+    steps = [PlannedStep(e.steps[number].symbol, e.plans[number], e.guards) for e in entries]
+    return emit_steps(steps, target)
 
 
 def _planned(
@@ -156,7 +159,7 @@ def _entry(name: str, compiled: CompiledEntry) -> LibraryEntry:
         outputs=arguments(graph.outputs, graph.output_names),
         structure=compiled.structure,
         updates=updated_names(graph),
-        guards=compiled.guards,
+        guards=manifest_guards(compiled.guards),
         workspace_bytes=max(plan.memory.workspace_bytes for plan in plans),
         kernels=tuple(map(source_map, plans[0].kernels)),
     )

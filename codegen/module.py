@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from graphc.codegen import blocks
 from graphc.codegen.bundles import Bundle, emit_bundle
@@ -43,51 +43,101 @@ class Phase:
     tasks: int
 
 
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step to be written: the name of its function, its plan, and what guards its inputs."""
+
+    symbol: str
+    plan: StepPlan
+    guards: Sequence[IndexGuard]
+
+
+@dataclass
+class _Written:
+    """What a module has: nested graphs, and kernels by their keys and where their reads begin."""
+
+    nested: dict[Graph, Callee] = field(default_factory=dict)
+    kernels: dict[Hashable, tuple[Phase, ...]] = field(default_factory=dict)
+
+
 def emit_module(
     symbol: str,
     plan: StepPlan,
     guards: Sequence[IndexGuard],
     target: Target,
     clocks: Clocks | None = None,
-    *,
-    alone: bool = True,
 ) -> str:
     """The LLVM text of a whole step; with `clocks`, of one that measures its kernels.
 
     Defines `i32 @symbol(ptr buffers, ptr workspace)`. It returns 0; or k > 0 if guard k - 1 failed,
     guards run before anything is written; or the status with which a function that it calls failed.
-    Kernels of several tasks call the pool, which the text declares and does not define. Where it
-    is not `alone`, but linked with code for other processors, functions say which they are for.
+    Kernels of several tasks call the pool, which the text declares and does not define.
     """
-    attributes = f'"prefer-vector-width"="{target.vector_bits}"'
-    if not alone:
-        attributes += f' "target-cpu"="{target.cpu}" "target-features"="{target.features}"'
-    module = Module(
-        attributes,
-        has_avx512=target.has_avx512,
-        missing=target.missing,
-        own_sections=not alone and target.is_elf,
-    )
-    step = _StepWriter(module, symbol, plan, "i32", clocks)
-    for number, guard in enumerate(guards):
-        _emit_guard(module, step, guard, number, target)
-    with clocks.whole(step.function) if clocks else nullcontext():
-        _emit_kernels(module, step, plan)
-    step.function.finish()
+    module = _module(target, f'"prefer-vector-width"="{target.vector_bits}"', own_sections=False)
+    _emit_step(module, PlannedStep(symbol, plan, guards), target, clocks, None)
     return module.text()
 
 
-def _emit_kernels(module: Module, step: _StepWriter, plan: StepPlan) -> None:
+def emit_steps(steps: Sequence[PlannedStep], target: Target) -> str:
+    """The same of several steps that are linked with code for other processors: functions say which
+    they are for. Kernels that are the same in several steps are written once."""
+    attributes = (
+        f'"prefer-vector-width"="{target.vector_bits}" '
+        f'"target-cpu"="{target.cpu}" "target-features"="{target.features}"'
+    )
+    module, common = _module(target, attributes, own_sections=target.is_elf), _Written()
+    for step in steps:
+        _emit_step(module, step, target, None, common)
+    return module.text()
+
+
+def _module(target: Target, attributes: str, *, own_sections: bool) -> Module:
+    return Module(
+        attributes,
+        has_avx512=target.has_avx512,
+        missing=target.missing,
+        own_sections=own_sections,
+    )
+
+
+def _emit_step(
+    module: Module,
+    planned: PlannedStep,
+    target: Target,
+    clocks: Clocks | None,
+    common: _Written | None,
+) -> None:
+    step = _StepWriter(module, planned.symbol, planned.plan, "i32", clocks)
+    for number, guard in enumerate(planned.guards):
+        _emit_guard(module, step, guard, number, target)
+    with clocks.whole(step.function) if clocks else nullcontext():
+        _emit_kernels(module, step, planned.plan, common)
+    step.function.finish()
+
+
+def _emit_kernels(
+    module: Module, step: _StepWriter, plan: StepPlan, common: _Written | None
+) -> None:
     """Write the functions of a step's kernels, and the calls of them in order."""
     symbol, names = step.function.name, value_names(plan.graph)
-    callees = {inner.graph: _emit_nested(module, step, inner) for inner in plan.nested}
+    found = common or _Written()
+    for inner in plan.nested:
+        if common is None or inner.graph not in common.nested:
+            found.nested[inner.graph] = _emit_nested(module, step, inner, common)
     written: dict[Hashable, tuple[Phase, ...]] = {}
     for bundle in plan.bundles:
         kernels = [plan.kernels[number] for number in bundle.numbers]
         for kernel in kernels:
             if kernel.key not in written:
-                name = f"{symbol}.{kernel.group.name}"
-                written[kernel.key] = emit_kernel(module, name, kernel, plan.memory, names, callees)
+                # Other kernels of this step keep their distance from where this one begins to read.
+                begins = tuple(kernel.origins.get(node) for node in kernel.reads)
+                whole = kernel.key, begins
+                if whole not in found.kernels:
+                    name = f"{symbol}.{kernel.group.name}"
+                    found.kernels[whole] = emit_kernel(
+                        module, name, kernel, plan.memory, names, found.nested
+                    )
+                written[kernel.key] = found.kernels[whole]
         # Clocks need kernels that run by themselves.
         if len(kernels) > 1 and not step.clocks:
             step.run_bundle(bundle, kernels, [written[kernel.key][0] for kernel in kernels])
@@ -97,12 +147,14 @@ def _emit_kernels(module: Module, step: _StepWriter, plan: StepPlan) -> None:
                 step.run(kernel, written[kernel.key])
 
 
-def _emit_nested(module: Module, outer: _StepWriter, plan: StepPlan) -> Callee:
+def _emit_nested(
+    module: Module, outer: _StepWriter, plan: StepPlan, common: _Written | None
+) -> Callee:
     """Write the step of a nested graph. It has no constants in memory: they are captured."""
     symbol = outer.function.name
     name = f"{symbol}.{re.sub(r'[^A-Za-z0-9_]', '_', plan.graph.name)}.{len(module.functions)}"
     step = _StepWriter(module, name, plan, _returning(plan.may_fail), outer.clocks)
-    _emit_kernels(module, step, plan)
+    _emit_kernels(module, step, plan, common)
     step.function.finish()
     return Callee(step.function, len(plan.graph.boundary) + len(plan.graph.outputs))
 

@@ -27,7 +27,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Report:
-    """Bytes of a library. `workspaces` are those of each entry; they lie in one another's place."""
+    """Bytes of a library. `workspaces` are those of each entry; they lie in one another's place.
+    A kernel that several entries have is stored once, and is part of the first."""
 
     name: str
     object_bytes: int

@@ -130,7 +130,7 @@ def test_a_polynomial_in_doubles_is_short() -> None:
     """The many instructions of a multiply-add are written once for each width of vectors."""
     sizes = {}
     for terms in (4, 24):
-        module = Module(has_fma=False)
+        module = Module(missing=MISSING)
         places = [Value(f"%p{i}", POINTER) for i in range(2)]
         function = module.function("polynomial", places, "void")
         scalars = VectorScalars(function)

@@ -12,7 +12,7 @@ import graphc as gc
 from graphc.aot import linking
 from graphc.runtime.buffers import aligned_empty
 from tests.graphc import c_driver
-from tests.graphc.exported_programs import PROGRAMS, attention, mlp
+from tests.graphc.exported_programs import PROGRAMS, attention, mlp, normal
 
 FEW = 3
 
@@ -93,3 +93,24 @@ def test_c_refuses_arrays_that_are_not_there(tmp_path: Path) -> None:
         assert library.state_block.tobytes() == before
     assert code.net_f(*map(ctypes.c_void_p, places)) == 0
     np.testing.assert_array_equal(library.state["w"], 2)
+
+
+def test_kernels_of_several_entries_are_stored_once(tmp_path: Path) -> None:
+    """Of a scan's body as well; an entry that differs in nothing has calls alone."""
+    x = gc.input("x", (6, 5))
+    w = gc.param("w", normal(5, 5))
+    last, _ = gc.scan(lambda h, row: (gc.tanh(h @ w + row), None), gc.zeros(5), x)
+    loss = (gc.sin(last) ** 2).sum()
+    train = gc.compile([x], loss, {w: w - 0.1 * gc.grad(loss, w)})
+    value = gc.compile([x], loss)
+    alone = gc.export(tmp_path / "alone", value=value).report
+    both = gc.export(tmp_path / "both", train=train, value=value, again=value)
+    again = [part.kernel for part in both.report.parts if part.entry == "again"]
+    assert again == ["(calls)"]
+    trained = gc.export(tmp_path / "train", train=train).report
+    assert both.report.code_bytes < trained.code_bytes + alone.code_bytes
+    library, data = gc.load(both.folder), normal(6, 5)
+    first = library.value(data)
+    assert library.again(data) == first
+    assert library.train(data) == pytest.approx(first, rel=1e-5)
+    assert library.again(data) == library.value(data) != first
