@@ -30,6 +30,7 @@ from graphc.codegen.pipeline import (
 from graphc.codegen.plan import StepPlan, plan_step
 from graphc.codegen.requirements import requirements_of
 from graphc.codegen.target import Target, host_target
+from graphc.ir.diagnostics import MemoryLimitError
 from graphc.ir.graph import Graph
 from graphc.runtime.artifact import Argument, Structure, TargetRecord
 from graphc.runtime.library_manifest import LibraryEntry, LibraryManifest, lay_out
@@ -81,6 +82,10 @@ def compile_library(
     `targets` are processors of one platform, the least demanding first; the last whose code can run
     is chosen where the library is called. `name` and the names of entries are C identifiers. For
     several `threads`, `pool` is the LLVM text of their pool; `version` is that of graphc.
+    `targets` are processors of one platform, the least demanding first: which code runs is chosen
+    where the library is called. `name` and the names of entries are C identifiers. For several
+    `threads`, `pool` is the LLVM text of their pool; `version` is that of graphc. Raises
+    `MemoryLimitError` for what the targets' addresses do not reach.
     """
     compiled = {
         entry: _compiled(f"graphc.{name}.{entry}", source, targets, threads)
@@ -97,6 +102,7 @@ def compile_library(
         threads=threads,
         graphc_version=version,
     )
+    _check_addresses(manifest, targets[0])
     steps = {entry: each.steps for entry, each in compiled.items()}
     text = library_text(manifest, steps, initial, targets[0])
     parts = [(_text(compiled.values(), i, target), target) for i, target in enumerate(targets)]
@@ -107,6 +113,22 @@ def compile_library(
     else:
         code = isolated(compile_parts, text, parts, targets[0])
     return CompiledLibrary(manifest, code, compiled)
+
+
+def _check_addresses(manifest: LibraryManifest, target: Target) -> None:
+    """C would take the sizes of a library that is too large for what is left of them."""
+    sizes = {"state and workspace": manifest.state_bytes + manifest.workspace_bytes}
+    for entry in manifest.entries:
+        for each in (*entry.inputs, *entry.outputs):
+            sizes[f"{each.name} of {entry.name}"] = each.bytes
+    most = 2**target.pointer_bits
+    for what, size in sizes.items():
+        if size >= most:
+            raise MemoryLimitError(
+                f"{size:,} bytes for {what} are beyond the addresses of {target.triple}, which "
+                f"reach {most:,}",
+                help="make the batch smaller, or compile the step with a memory_limit",
+            )
 
 
 def _is_tried(target: Target) -> bool:

@@ -87,9 +87,9 @@ def export(
     calls functions of this process or was compiled with `debug_nans`, for what is no step, and for
     threads where the platform has none, `NameClashError` where two parameters share a name and for
     an entry that is called as what every library has, such as init, `MemoryLimitError` where a
-    processor needs more than a step's limit, and `ArtifactError` where the folder cannot be
-    written, is the one that the process works in, or holds files of others, unless `force` says to
-    replace them.
+    processor needs more memory than a step's limit or than it has addresses for, and
+    `ArtifactError` where the folder cannot be written, is the one that the process works in, or
+    holds files of others, unless `force` says to replace them.
 
     >>> import tempfile
     >>> import numpy as np

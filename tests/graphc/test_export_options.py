@@ -73,3 +73,19 @@ def test_a_linker_that_fails_leaves_the_object(tmp_path: Path, monkeypatch: Any)
     assert "a library was not made: " in written.notes[0]
     assert "false" in written.notes[0]
     assert gc.load(tmp_path / "net").f(np.ones(3, "float32")).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("target", ["wasm32-unknown-unknown", "thumbv7em-none-eabihf"])
+def test_memory_beyond_all_addresses(target: str, tmp_path: Path) -> None:
+    """A size that C would cut off is refused; the same program is fine where addresses are wide."""
+    x = gc.input("x", (40000, 3))
+    sorted_products = gc.compile([x], gc.sort(gc.exp(x @ gc.transpose(x)), axis=0)[0])
+    with pytest.raises(gc.errors.MemoryLimitError, match=r"for state and .* reach 4,294,967,296"):
+        gc.export(tmp_path / "net", target=target, f=sorted_products)
+    wide = gc.input("wide", (70000, 70000), gc.uint8)
+    first = gc.compile([wide], wide[0] + wide[1])
+    with pytest.raises(gc.errors.MemoryLimitError, match=r"4,900,000,000 bytes for wide of f"):
+        gc.export(tmp_path / "net", target=target, f=first)
+    assert not (tmp_path / "net").exists()
+    written = gc.export(tmp_path / "net", target=X86_64, f=sorted_products)
+    assert written.report.workspace_bytes > 2**32
