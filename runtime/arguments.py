@@ -153,6 +153,8 @@ class Binder:
 
     def _as_array(self, where: str, argument: Argument, value: Any) -> Array:
         """The value's memory as an array; nothing is copied but scalars."""
+        if type(value) is np.ndarray:  # asked first: np.ma takes longer to import than all of this
+            return value
         if isinstance(value, np.ndarray):
             if isinstance(value, np.ma.MaskedArray):
                 raise self._not_array(

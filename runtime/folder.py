@@ -87,7 +87,7 @@ def read_manifest(source: Path, parse: Callable[[object], AnyManifest]) -> AnyMa
     if digest(manifest.canonical()) != stated:
         raise ArtifactError(
             f"{path} is damaged: its contents do not have the SHA-256 that it states",
-            help="save the executable again",
+            help="save or build it again",
         )
     return manifest
 
@@ -104,11 +104,11 @@ def read_file(source: Path, record: FileRecord) -> bytes:
     if len(data) != record.bytes:
         raise ArtifactError(
             f"{path} is damaged: it has {len(data)} bytes, {record.bytes} were written",
-            help="save the executable again",
+            help="save or build it again",
         )
     if digest(data) != record.sha256:
         raise ArtifactError(
             f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}",
-            help="save the executable again",
+            help="save or build it again",
         )
     return data

@@ -8,10 +8,11 @@ provided here, so that a call from Python cannot go wrong where one from C could
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from graphc.runtime.arguments import Binder
 from graphc.runtime.binding import link_permanently
 from graphc.runtime.buffers import aligned_empty
 from graphc.runtime.errors import ArtifactError, TargetError
+from graphc.runtime.folder import digest
 from graphc.runtime.host import check_platform, unconfirmed
 from graphc.runtime.library_manifest import (
     ALIGNMENT,
@@ -27,6 +29,7 @@ from graphc.runtime.library_manifest import (
     LibraryEntry,
     LibraryManifest,
 )
+from graphc.runtime.shared_library import shared_library
 
 Functions = dict[str, Callable[..., int]]
 
@@ -36,7 +39,7 @@ class Library:
 
     Its entries are attributes: `library.train(x, y)`. They take and return NumPy arrays as a
     compiled step does, and may be called from any thread; calls take turns. `state` maps names to
-    views of the parameters.
+    views of the parameters: write to those, as in `library.state["w"][...] = values`.
     """
 
     def __init__(self, manifest: LibraryManifest, path: Path) -> None:
@@ -49,10 +52,11 @@ class Library:
         self.state_block = aligned_empty((manifest.state_bytes,), np.uint8, ALIGNMENT)
         size = max(manifest.workspace_bytes, ALIGNMENT)
         self._workspace = aligned_empty((size,), np.uint8, ALIGNMENT)
-        self.state: dict[str, NDArray[Any]] = {}
+        views = {}
         for field in manifest.state:
             block = self.state_block[field.offset : field.offset + field.bytes]
-            self.state[field.name] = block.view(field.numpy).reshape(field.shape)
+            views[field.name] = block.view(field.numpy).reshape(field.shape)
+        self.state: Mapping[str, NDArray[Any]] = MappingProxyType(views)
         self._entries = {entry.name: Entry(self, entry) for entry in manifest.entries}
         self.reset()
 
@@ -60,10 +64,11 @@ class Library:
         """Give the parameters their initial values."""
         self._checked("initialize")
 
-    def restore(self, block: bytes) -> None:
+    def restore(self, block: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
         """Take over a state that was kept as bytes: `library.state_block.tobytes()`, or what a C
         program wrote. Raises `ArtifactError` for the state of another model, and then nothing has
         changed."""
+        block = bytes(memoryview(block))
         if len(block) != self.manifest.state_bytes or not block.startswith(self.manifest.header):
             raise ArtifactError(
                 f"the state is not one of {self.manifest.name}",
@@ -87,6 +92,9 @@ class Library:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {self!r}: load its folder in each process")
+
     def __repr__(self) -> str:
         return f"<Library {self.manifest.name}: {', '.join(self._entries)}>"
 
@@ -97,9 +105,9 @@ class Library:
             return self._functions[entry.name](*(_address(array) for array in arrays))
 
     def _checked(self, function: str) -> None:
-        status = self._functions[function](
-            _address(self.state_block), ctypes.c_uint64(self.manifest.interface)
-        )
+        interface = ctypes.c_uint64(self.manifest.interface)
+        with self._lock:
+            status = self._functions[function](_address(self.state_block), interface)
         message = f"{self.manifest.name}: {self.manifest.message(status)}"
         if status == WRONG_PROCESSOR:
             doubtful = unconfirmed(self.manifest.targets[0].triple, self.manifest.requirements[0])
@@ -153,7 +161,7 @@ def _load(manifest: LibraryManifest, path: Path) -> Functions:
     functions: Functions
     try:
         if path.suffix != ".o":
-            library = ctypes.CDLL(str(path))
+            library = shared_library(path, digest(path.read_bytes()))
             abi = ctypes.c_uint32.in_dll(library, constants[0]).value
             ctypes.c_uint8.in_dll(library, constants[1])
             functions = {name: library[symbol] for name, symbol in symbols.items()}

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphc.runtime.artifact import (
+    MOST_THREADS,
     Argument,
     FileRecord,
     Guard,
@@ -248,11 +249,15 @@ def _problems(manifest: LibraryManifest) -> Iterator[str]:
     if len({*names[1:]}) != len(names) - 1:
         yield f"a name occurs twice among {', '.join(names[1:])}"
     yield from _processor_problems(manifest)
-    if lay_out(manifest.state) != manifest.state:
-        yield "the params do not lie one behind the other"
+    if not 1 <= manifest.threads <= MOST_THREADS:
+        yield f"{manifest.threads} is no number of threads"
     yield from argument_problems(manifest.state)
     yield from name_problems(manifest.state)
+    if lay_out(manifest.state) != manifest.state:
+        yield "the params do not lie one behind the other"
     for entry in manifest.entries:
+        if not 0 <= entry.workspace_bytes < 1 << 62:
+            yield f"{entry.workspace_bytes} is no number of bytes"
         yield from argument_problems(entry.inputs, entry.outputs)
         yield from name_problems(entry.inputs, entry.outputs)
         yield from structure_problems(entry.structure, entry.outputs)

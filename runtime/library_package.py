@@ -6,6 +6,7 @@ Invariant: a path that leaves here is that of a file whose bytes are those that 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from graphc.runtime.folder import MANIFEST, read_document, read_file, read_manif
 from graphc.runtime.library_manifest import LibraryManifest
 
 _SHARED = (".so", ".dylib", ".dll")
+
+_FILE_NAME = re.compile(r"\w[\w.]*", re.ASCII)
+"""Of the files that a library can have: no path, and nothing that a system does not take."""
 
 
 def is_library(source: Path) -> bool:
@@ -48,7 +52,7 @@ def read(source: Path) -> tuple[LibraryManifest, Path]:
     """
     manifest = read_manifest(source, LibraryManifest.from_json)
     for record in manifest.files:
-        if Path(record.name).name != record.name:
+        if not _FILE_NAME.fullmatch(record.name):
             raise ArtifactError(
                 f"{source / MANIFEST} lists {record.name!r}, which is no file of it"
             )

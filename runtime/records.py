@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
@@ -46,13 +47,19 @@ def from_json(record: type[Record], data: object, path: str = "manifest") -> Rec
     """
     if not isinstance(data, dict):
         raise ValueError(f"{path} must be an object, not {type(data).__name__}")
-    hints = get_type_hints(record)
+    hints = _hints(record)
     if unknown := sorted(data.keys() - hints.keys()):
         raise ValueError(f"{path} has an unknown field {unknown[0]!r}")
     if missing := sorted(hints.keys() - data.keys()):
         raise ValueError(f"{path} lacks the field {missing[0]!r}")
     values = {name: _convert(hint, data[name], f"{path}.{name}") for name, hint in hints.items()}
     return record(**values)
+
+
+@cache
+def _hints(record: type) -> dict[str, Any]:
+    """The annotations of a record, which take longer to find than one takes to read."""
+    return get_type_hints(record)
 
 
 def _convert(hint: Any, value: object, path: str) -> Any:
