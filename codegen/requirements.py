@@ -16,16 +16,7 @@ from functools import cache
 from graphc.codegen.backend import can_inline, known_names
 from graphc.codegen.errors import UnknownTargetError
 from graphc.codegen.target import Target
-from graphc.runtime.instruction_sets import instruction_sets
-
-_UNUSED = """
-    adx aes amx-avx512 amx-bf16 amx-complex amx-fp16 amx-fp8 amx-int8 amx-movrs amx-tf32 amx-tile
-    amx-transpose cldemote clflushopt clwb clzero crc32 enqcmd fsgsbase fxsr hreset invpcid kl lwp
-    movdir64b movdiri movrs mwaitx pclmul pconfig pku prefetchi ptwrite rdpid rdpru rdrnd rdseed rtm
-    serialize sgx sha sha512 shstk sm3 sm4 tsxldtrk uintr usermsr vaes vpclmulqdq waitpkg wbnoinvd
-    widekl xsave xsavec xsaveopt xsaves cx16
-"""
-"""Instructions for systems, and for programs that name them: no code of ours becomes one."""
+from graphc.runtime.instruction_sets import UNUSED_X86, instruction_sets
 
 _HARMLESS = """
     sahf nopl branch-hint ermsb fsrm evex512 avx10.1-512 avx10.2-512 fast-7bytenop fast-imm16
@@ -35,7 +26,7 @@ _HARMLESS = """
 """
 """Ways to write the same code, what runs everywhere, and other names of sets."""
 
-_UNASKED = frozenset([*_UNUSED.split(), *_HARMLESS.split()])
+_UNASKED = UNUSED_X86.union(_HARMLESS.split())
 """What LLVM knows of x86 beside the sets that code can be said to need."""
 
 

@@ -1,8 +1,8 @@
 """The instruction sets that code may need beyond the least of its platform, by name.
 
-Owns `architecture`, `instruction_sets` and `lacking`. Imports the standard library. Invariant:
-names are those of `--features`, which are LLVM's; where Linux may not list a set that a processor
-has, its absence proves nothing.
+Owns `architecture`, `instruction_sets`, `UNUSED_X86` and `lacking`. Imports the standard library.
+Invariant: names are those of `--features`, which are LLVM's; where Linux may not list a set that a
+processor has, its absence proves nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +36,16 @@ _RECENT_X86 = {
     **dict.fromkeys(("egpr", "push2pop2", "ppx", "ndd", "nf", "ccmp", "cf", "zu"), ""),
 }
 """What Linux lists since 2019 or later, or not at all: a list without them proves nothing."""
+
+_UNUSED_X86 = """
+    adx aes amx-avx512 amx-bf16 amx-complex amx-fp16 amx-fp8 amx-int8 amx-movrs amx-tf32 amx-tile
+    amx-transpose cldemote clflushopt clwb clzero crc32 enqcmd fsgsbase fxsr hreset invpcid kl lwp
+    movdir64b movdiri movrs mwaitx pclmul pconfig pku prefetchi ptwrite rdpid rdpru rdrnd rdseed rtm
+    serialize sgx sha sha512 shstk sm3 sm4 tsxldtrk uintr usermsr vaes vpclmulqdq waitpkg wbnoinvd
+    widekl xsave xsavec xsaveopt xsaves cx16
+"""
+UNUSED_X86 = frozenset(_UNUSED_X86.split())
+"""Instructions for systems, and for programs that name them: no code of ours becomes one."""
 
 _AARCH64 = {
     "crc": "crc32",

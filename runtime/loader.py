@@ -21,6 +21,7 @@ from graphc.runtime.artifact import (
 )
 from graphc.runtime.binding import binding, linker
 from graphc.runtime.errors import ArtifactError, PythonVersionError, TargetError
+from graphc.runtime.instruction_sets import UNUSED_X86
 from graphc.runtime.threads import pool_address
 
 
@@ -44,7 +45,7 @@ def check_target(target: TargetRecord) -> None:
             f"it was made for {target.triple}, and this process runs on {triple}",
             help="compile the graph on this machine, or for it",
         )
-    if missing := sorted(target.required - features):
+    if missing := sorted(target.required - features - UNUSED_X86):
         raise TargetError(
             f"it was made for {target.cpu}, and this machine ({cpu}) lacks {', '.join(missing)}",
             help="compile the graph on this machine, or for an older processor",

@@ -226,6 +226,13 @@ def test_another_processor(step: Executable) -> None:
         replaced(step, target=replace(host, triple="riscv64-unknown-linux-gnu"))
 
 
+def test_instructions_for_systems_need_not_be_there(step: Executable) -> None:
+    """A processor, or what virtualises it, may hide those that no code of ours uses."""
+    host = host_record()
+    other = replace(host, features=host.features + ",+widekl,+uintr,+sgx")
+    assert_array_equal(replaced(step, target=other)(X)[1], X + 100)
+
+
 def test_an_older_processor_of_the_same_kind(step: Executable) -> None:
     plain = replace(host_record(), cpu="x86-64", features="-avx512f")
     assert_array_equal(replaced(step, target=plain)(X)[1], X + 100)
