@@ -88,8 +88,11 @@ def test_the_firmware_learns_gestures(name: str, tmp_path: Path, capsys: Any) ->
     flash, ram = map(int, sizes.groups())
     assert flash <= 32 << 10
     assert ram <= 16 << 10
+    page = (EXAMPLE / "README.md").read_text()
+    stated = list(map(int, re.findall(r"(\d+) bytes of flash", page)))
+    assert pytest.approx(flash, rel=0.1) in stated
     printed = boot(name, program, tmp_path)
-    assert printed in (EXAMPLE / "README.md").read_text()
+    assert printed in page
     new, *learned, restarted = map(int, re.findall(r"recognises (\d+)%", printed))
     losses = [float(loss) for loss in re.findall(r"loss (\d+\.\d\d)", printed)]
     upright, turned, relearned = learned[2], learned[3], learned[6]
