@@ -25,14 +25,17 @@ CASES = [
 ]
 
 
-def graph_of_samples(op: Op, dtype: DType) -> tuple[Graph, dict[str, Array], list[str]]:
-    """One graph with an output for each sample, the inputs for it, and the samples' labels."""
+def graph_of_samples(
+    op: Op, dtype: DType, most: int | None = None
+) -> tuple[Graph, dict[str, Array], list[str]]:
+    """One graph with an output for each sample, or for the first of them; the inputs for it, and
+    the samples' labels."""
     rng = np.random.default_rng(zlib.crc32(f"{op.name} {dtype}".encode()))
     arrays: dict[str, Array] = {}
     inputs: list[Node] = []
     outputs: list[Node] = []
     labels: list[str] = []
-    for sample in op.samples:
+    for sample in op.samples[:most]:
         operands = []
         for array in sample.arrays(rng, dtype):
             name = f"x{len(arrays)}"
