@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from graphc.codegen.guards import IndexGuard, find_guards
 from graphc.codegen.isolated import isolated
 from graphc.codegen.library_functions import StepVersion, library_text
 from graphc.codegen.module import PlannedStep, emit_steps
+from graphc.codegen.object_symbols import undefined_symbols
 from graphc.codegen.pipeline import (
     arguments,
     constant_value,
@@ -66,6 +68,11 @@ class CompiledLibrary:
     manifest: LibraryManifest
     object_bytes: bytes
     entries: Mapping[str, CompiledEntry]
+
+    @cached_property
+    def undefined(self) -> tuple[str, ...]:
+        """The functions of other libraries that the object calls."""
+        return undefined_symbols(self.object_bytes)
 
 
 def compile_library(

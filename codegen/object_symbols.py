@@ -23,8 +23,11 @@ _ELF_SYMBOLS = {
     1: np.dtype("<u4, <u4, <u4, u1, u1, <u2"),
     2: np.dtype("<u4, u1, u1, <u2, <u8, <u8"),
 }
-_ELF_SECTION_FIELDS = {1: "f5", 2: "f3"}
-"""By the class of an ELF file: the layout of its symbols, and which field is the section's."""
+_ELF_FIELDS = {1: ("f3", "f5"), 2: ("f1", "f3")}
+"""By the class of an ELF file: the layout of its symbols, and which of the fields say what kind a
+symbol is of and in which section."""
+
+_ELF_WEAK = 2
 
 _COFF_SYMBOL = np.dtype("V8, <u4, <i2, <u2, u1, u1")
 _COFF_EXTERNAL = 2
@@ -42,6 +45,7 @@ _OF_LINKERS = {"_GLOBAL_OFFSET_TABLE_"}
 
 def undefined_symbols(object_bytes: bytes) -> tuple[str, ...]:
     """The functions of others that an object calls, and their variables but in WebAssembly; sorted.
+    Of ELF files, those that may be missing (weak ones) are not among them.
 
     >>> from graphc.codegen.backend import compile_text
     >>> from graphc.codegen.target import host_target
@@ -72,7 +76,8 @@ def _of_elf(data: bytes) -> Iterator[str]:
     }
     kind = data[4]
     symbols = np.frombuffer(sections[b".symtab"], _ELF_SYMBOLS[kind])
-    for symbol in symbols[symbols[_ELF_SECTION_FIELDS[kind]] == 0]:
+    binding, section = (symbols[field] for field in _ELF_FIELDS[kind])
+    for symbol in symbols[(section == 0) & (binding >> 4 != _ELF_WEAK)]:
         if symbol["f0"]:
             yield _text(sections[b".strtab"], int(symbol["f0"]))
 

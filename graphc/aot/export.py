@@ -193,7 +193,7 @@ def _contents(compiled: CompiledLibrary) -> dict[str, bytes]:
 
     manifest = compiled.manifest
     texts = {
-        f"{manifest.name}.h": header_text(manifest),
+        f"{manifest.name}.h": header_text(manifest, compiled.undefined),
         "example.c": example_text(manifest),
         "CMakeLists.txt": cmake_text(manifest),
         f"{manifest.name}.pc": pkg_config_text(manifest),

@@ -7,7 +7,7 @@ C++, and says of every pointer what it must point to.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from graphc.aot.c_names import parameters_of
 from graphc.runtime.instruction_sets import architecture
@@ -44,6 +44,8 @@ _TEXT = """\
  * back, and have them checked with {name}_check(state). The workspace holds nothing between calls.
  * Functions allocate nothing and keep nothing; calls on different states and workspaces may run at
  * the same time{threads}.
+ *
+{linked}
  *{processor}
  * Arrays are contiguous, row-major and of the element types below; one without elements may be
  * NULL. What a function writes (state, workspace, results) lies apart from all else that it is
@@ -119,8 +121,8 @@ const char *{name}_message(int status);
 """
 
 
-def header_text(manifest: LibraryManifest) -> str:
-    """`NAME.h`."""
+def header_text(manifest: LibraryManifest, undefined: Iterable[str]) -> str:
+    """`NAME.h`; `undefined` are the functions of others that the object calls."""
     name = manifest.name
     statuses = ",\n".join(
         f"    {name}_{status} = {number} /* {MESSAGES[number]} */"
@@ -136,6 +138,7 @@ def header_text(manifest: LibraryManifest) -> str:
         total=total,
         threads=threads,
         processor=_processor_check(manifest),
+        linked="\n".join(_linked(undefined)),
         guard=f"GRAPHC_{name}_H",
         abi=ABI,
         state=manifest.state_bytes,
@@ -164,6 +167,28 @@ def _processor_check(manifest: LibraryManifest) -> str:
     return f"""
  * The processor is not checked on this platform: it must have what {target.cpu} has.
  *"""
+
+
+def _linked(undefined: Iterable[str]) -> Iterator[str]:
+    """What must be linked with the object."""
+    names = sorted(undefined)
+    # Names with an underscore are a compiler's, by the rules of C.
+    of_compiler = [name for name in names if name.startswith("_")]
+    of_system = [name for name in names if not name.startswith("_")]
+    if not names:
+        yield " * Nothing needs to be linked with the object: no C library, no mathematical one."
+    if of_system:
+        yield " * Link the object with the system's threads (-pthread). It calls"
+        yield from _listed(of_system)
+    if of_compiler:
+        yield " * Link the object with the compiler's runtime library (such as libgcc). It calls"
+        yield from _listed(of_compiler)
+
+
+def _listed(names: Iterable[str]) -> Iterator[str]:
+    indent = " *   "
+    text = f"{', '.join(names)}."
+    yield textwrap.fill(text, 99, initial_indent=indent, subsequent_indent=indent)
 
 
 def _processors(manifest: LibraryManifest) -> str:

@@ -28,7 +28,8 @@ class Part:
 @dataclass(frozen=True)
 class Report:
     """Bytes of a library. `workspaces` are those of each entry; they lie in one another's place.
-    A kernel that several entries have is stored once, and is part of the first."""
+    A kernel that several entries have is stored once, and is part of the first. `undefined` are
+    functions of other libraries that the object calls."""
 
     name: str
     object_bytes: int
@@ -38,6 +39,7 @@ class Report:
     workspace_bytes: int
     workspaces: dict[str, int]
     parts: tuple[Part, ...]
+    undefined: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON takes them."""
@@ -60,6 +62,7 @@ class Report:
             lines += [
                 f"  {part.kernel:<16} {part.processor:<20} {part.code_bytes:>10}" for part in parts
             ]
+        lines.append(f"undefined symbols: {', '.join(self.undefined) or 'none'}")
         return "\n".join(lines)
 
 
@@ -78,6 +81,7 @@ def report_of(compiled: CompiledLibrary) -> Report:
         workspace_bytes=manifest.workspace_bytes,
         workspaces={entry.name: entry.workspace_bytes for entry in manifest.entries},
         parts=tuple(_parts(compiled, code)),
+        undefined=compiled.undefined,
     )
 
 

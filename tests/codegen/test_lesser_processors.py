@@ -61,6 +61,9 @@ def test_arithmetic_without_a_floating_point_unit(tmp_path: Path) -> None:
     names = undefined.stdout.replace("U", "").split()
     assert "__aeabi_fadd" in names
     assert all(name.startswith("__aeabi_") for name in names)
+    header = (tmp_path / "net" / "net.h").read_text()
+    assert "compiler's runtime library" in header
+    assert all(name in header for name in names)
 
 
 @pytest.mark.parametrize("target", ["riscv64-unknown-linux-gnu", "thumbv7em-none-eabi"])

@@ -339,6 +339,8 @@ def test_the_report_counts_the_object(model: Model, tmp_path: Path) -> None:
     assert {part.processor for part in report.parts} == {"x86-64", "x86-64-v3"}
     assert report.state_bytes == written.manifest.state_bytes
     assert "memory (state and workspace)" in str(report)
+    assert "undefined symbols: none" in str(report)
+    assert "Nothing needs to be linked" in (tmp_path / "net" / "net.h").read_text()
     assert callable(report_of)
 
 
