@@ -6,7 +6,6 @@ as by the instructions; no library is called.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from graphc.codegen.values import Value, constant
@@ -54,7 +53,7 @@ def _of_unsigned(b: VectorScalars, x: Value, y: Value) -> tuple[Value, Value]:
     def going(*state: Value) -> Value:
         return b.compare("ne", state[0], zero)
 
-    def step(*state: Value) -> Sequence[Value]:
+    def step(*state: Value) -> tuple[Value, ...]:
         weight, shifted, quotient, rest = state
         # The weight of a lane that is done is 0: nothing changes there any more.
         fits = b.logical_and(b.compare("ge", rest, shifted), b.compare("ne", weight, zero))

@@ -14,7 +14,9 @@ from graphc.codegen.object_symbols import undefined_symbols
 from graphc.codegen.target import Target
 
 _FLOATS = {"f32": "float", "f64": "double"}
-_FUNCTIONS = "llvm.fma llvm.sqrt llvm.floor llvm.ceil llvm.trunc llvm.roundeven"
+_FUNCTIONS = """
+    llvm.fma llvm.sqrt llvm.floor llvm.ceil llvm.trunc llvm.roundeven llvm.maximum llvm.minimum
+"""
 _CONVERSIONS = (("sitofp", "fptosi"), ("uitofp", "fptoui"))
 _DIVISIONS = ("sdiv", "srem", "udiv", "urem")
 
@@ -59,10 +61,14 @@ def _probe(lines: list[str], declaration: str = "") -> str:
 
 
 def _function_probe(symbol: str, kind: str) -> str:
-    operands = 3 if "fma" in symbol else 1
-    types, values = ", ".join([kind] * operands), ", ".join([f"{kind} %v"] * operands)
-    lines = [f"%v = load {kind}, ptr %x", f"%r = call {kind} @{symbol}({values})"]
-    return _probe([*lines, f"store {kind} %r, ptr %y"], f"declare {kind} @{symbol}({types})\n")
+    count = 3 if "fma" in symbol else 2 if "imum" in symbol else 1
+    lines = [f"%p{i} = getelementptr {kind}, ptr %x, i32 {i}" for i in range(count)]
+    lines += [f"%v{i} = load {kind}, ptr %p{i}" for i in range(count)]
+    values = ", ".join(f"{kind} %v{i}" for i in range(count))
+    # As in real code: of some extrema, if the signs of zeros count, LLVM ends the process.
+    flags = "nsz " if "imum" in symbol else ""
+    lines += [f"%r = call {flags}{kind} @{symbol}({values})", f"store {kind} %r, ptr %y"]
+    return _probe(lines, f"declare {kind} @{symbol}({', '.join([kind] * count)})\n")
 
 
 def _conversion_probe(integer: str, kind: str) -> str:

@@ -296,8 +296,7 @@ class VectorScalars:
     def _extremum(self, how: Comparison, x: Value, y: Value) -> Value:
         has_number = is_number(x) or is_number(y)
         x, y = self.align(x, y)
-        # Where there is no root either, numbers are computed by a library. It has no such function.
-        has_instruction = self.function.module.has("sqrt", x.dtype)
+        has_instruction = self.function.module.has(_EXTREMUM[how], x.dtype)
         if x.dtype.is_float and has_instruction and not has_number:
             # LLVM would merge the two selects below, and then take two comparisons for them.
             return self.function.intrinsic(_EXTREMUM[how], x, y, flags="nsz")

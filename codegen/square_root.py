@@ -10,7 +10,6 @@ processors are quick with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf, nan
 from typing import TYPE_CHECKING
 
@@ -56,7 +55,7 @@ def _digits(number: Number, first: int) -> tuple[Number, Number]:
     def going(*state: Value) -> Value:
         return Number(b, state[0]).differs(0).value
 
-    def step(*state: Value) -> Sequence[Value]:
+    def step(*state: Value) -> tuple[Value, ...]:
         weight, twice, root, rest = (Number(b, value) for value in state)
         taken = twice + weight
         fits = taken <= rest

@@ -30,9 +30,10 @@ class Target:
     level is shared). `cores` are those this process may run on.
 
     `missing` are operations without an instruction, for which LLVM would call a library: `fma`,
-    `sqrt`, `floor`, `ceil`, `trunc` and `roundeven` of f32 or f64, as in `fma.f64`; `convert.f16`,
-    between float16 and f32; `convert.i64.f32` and others of i32, i64, f32 and f64, between integers
-    with and without sign and floats; `divide.i32` and `divide.i64`, which give remainders as well.
+    `sqrt`, `floor`, `ceil`, `trunc`, `roundeven`, `maximum` and `minimum` of f32 or f64, as in
+    `fma.f64`; `convert.f16`, between float16 and f32; `convert.i64.f32` and others of i32, i64, f32
+    and f64, between integers with and without sign and floats; `divide.i32` and `divide.i64`, which
+    give remainders as well.
     """
 
     triple: str

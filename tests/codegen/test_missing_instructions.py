@@ -26,6 +26,9 @@ LACKING = replace(
     host_target(), missing=tuple(name for name in EVERYTHING if name not in NO_FLOAT_CONVERSIONS)
 )
 
+EXTREMES = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, 1e-30]
+"""Of which one is the larger, and the smaller, is for the code to know."""
+
 each_float = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 
 
@@ -43,7 +46,9 @@ def converted(values: Array, dtype: DType) -> Array:
 
 
 def test_what_is_missing() -> None:
-    assert {"sqrt.f64", "fma.f32", "divide.i32", "convert.i64.f64"} <= set(EVERYTHING)
+    assert {"maximum.f64", "sqrt.f64", "fma.f32", "divide.i32", "convert.i64.f64"} <= set(
+        EVERYTHING
+    )
     partial = named_target("thumbv7em-none-eabihf", "cortex-m4")
     assert partial.has("fma.f32")
     assert partial.has("sqrt.f32")
@@ -77,7 +82,7 @@ def test_roots_are_correctly_rounded(dtype: DType) -> None:
 
 @each_float
 def test_roots_of_special_values(dtype: DType) -> None:
-    info = np.finfo(dtype.numpy)
+    info = np.finfo(str(dtype.numpy))
     numbers = [0, 1, 4, info.max, info.tiny, info.smallest_subnormal, info.eps, np.inf, np.nan]
     subnormal = [info.smallest_subnormal * k for k in (2, 3, 4, 5, 1023)]
     below = np.nextafter(info.tiny, dtype.numpy.type(0))
@@ -94,12 +99,25 @@ def test_no_root_of_a_library() -> None:
     assert undefined_symbols(result.compilation.module.object_bytes) == ()
 
 
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+@each_float
+def test_the_larger_and_the_smaller(name: str, dtype: DType) -> None:
+    pairs = np.meshgrid(np.array(EXTREMES, dtype.numpy), np.array(EXTREMES, dtype.numpy))
+    x, y = (np.ascontiguousarray(each).reshape(-1) for each in pairs)
+    operands = (tensor("x", x.shape, dtype), tensor("y", y.shape, dtype))
+    result = run_compiled(
+        graph_of(OPS[name](*operands), inputs=operands), {"x": x, "y": y}, target=LACKING
+    )
+    np.testing.assert_array_equal(result.outputs["out0"], getattr(np, name)(x, y))
+    assert f"llvm.{name}" not in result.compilation.llvm
+
+
 @pytest.mark.parametrize("name", ["floor_divide", "remainder"])
 @pytest.mark.parametrize("dtype", INTEGERS, ids=str)
 def test_division(name: str, dtype: DType) -> None:
     """Of numbers of all lengths, and of those at the ends."""
     rng = np.random.default_rng(4)
-    info = np.iinfo(dtype.numpy)
+    info = np.iinfo(str(dtype.numpy))
     some = rng.integers(info.min, info.max, 300, dtype.numpy, endpoint=True)
     lengths = rng.integers(0, dtype.bits, some.size).astype(dtype.numpy)
     ends = [info.min, info.min + 1, info.max - 1, info.max, info.max // 2, info.max // 2 + 1]
