@@ -56,9 +56,11 @@ int main(int count, char **arguments) {{
 def c_text(manifest: LibraryManifest) -> str:
     """A program that reads the inputs of all entries from one file, calls each entry in each round,
     and writes statuses, outputs and at last the state to another."""
-    declarations, reads, calls = [], [], []
+    declarations: list[str] = []
+    reads: list[str] = []
+    calls: list[str] = []
     for number, entry in enumerate(manifest.entries):
-        names, writes = ["state", "workspace"], []
+        names, writes = ["state", "workspace"], list[str]()
         for parameter in parameters_of(entry, manifest.name):
             name, size = f"p{number}_{len(names)}", parameter.argument.bytes
             declarations.append(f"    {parameter.type} *{name} = taken({size});")
@@ -117,7 +119,7 @@ def of_steps(steps: Mapping[str, gc.Step], arguments: Arguments, rounds: int) ->
     for _ in range(rounds):
         for name, step in steps.items():
             outputs += flat(step(*arguments[name]))
-    params = {}
+    params: dict[str, Array] = {}
     for step in steps.values():
         params |= step.snapshot()
     return Trace(outputs, {name: np.array(value) for name, value in params.items()})

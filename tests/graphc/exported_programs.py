@@ -224,9 +224,9 @@ def unusual_entries() -> Program:
         "nothing": gc.compile([empty, scalar], (empty * w + scalar, empty.sum(), w)),
         "same": gc.compile([], [w, table], {table: table}),
     }
-    no, half = np.zeros((0, 4), "float32"), np.float32(0.5)
+    no, half = np.zeros((0, 4), "float32"), np.asarray(0.5, "float32")
     arguments: dict[str, Sequence[Array]] = dict.fromkeys(steps, ())
-    return Program(steps, {**arguments, "no_outputs": (np.asarray(half),), "nothing": (no, half)})
+    return Program(steps, {**arguments, "no_outputs": (half,), "nothing": (no, half)})
 
 
 PROGRAMS: dict[str, Callable[[], Program]] = {
