@@ -129,9 +129,7 @@ def _emit_kernels(
         kernels = [plan.kernels[number] for number in bundle.numbers]
         for kernel in kernels:
             if kernel.key not in written:
-                # Other kernels of this step keep their distance from where this one begins to read.
-                begins = tuple(kernel.origins.get(node) for node in kernel.reads)
-                whole = kernel.key, begins
+                whole = _whole_key(kernel, plan.memory)
                 if whole not in found.kernels:
                     name = f"{symbol}.{kernel.group.name}"
                     found.kernels[whole] = emit_kernel(
@@ -145,6 +143,15 @@ def _emit_kernels(
         for kernel in kernels:
             with step.measured(kernel):
                 step.run(kernel, written[kernel.key])
+
+
+def _whole_key(kernel: KernelPlan, memory: MemoryPlan) -> Hashable:
+    """What the code of a kernel depends on beside its step: where it begins to read, from which
+    other kernels of the step keep their distance, and which of its parameters are one."""
+    begins = tuple(kernel.origins.get(node) for node in kernel.reads)
+    slots = _slots(kernel, memory)
+    touched = (*kernel.reads, *kernel.writes)
+    return kernel.key, begins, tuple(slots.index(memory.storage[node]) for node in touched)
 
 
 def _emit_nested(
