@@ -64,11 +64,11 @@ class Library:
         """Give the parameters their initial values."""
         self._checked("initialize")
 
-    def restore(self, block: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
+    def restore(self, block: bytes | bytearray | memoryview | NDArray[Any]) -> None:
         """Take over a state that was kept as bytes: `library.state_block.tobytes()`, or what a C
         program wrote. Raises `ArtifactError` for the state of another model, and then nothing has
         changed."""
-        block = bytes(memoryview(block))
+        block = block.tobytes() if isinstance(block, np.ndarray) else bytes(block)
         if len(block) != self.manifest.state_bytes or not block.startswith(self.manifest.header):
             raise ArtifactError(
                 f"the state is not one of {self.manifest.name}",

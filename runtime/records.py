@@ -47,7 +47,7 @@ def from_json(record: type[Record], data: object, path: str = "manifest") -> Rec
     """
     if not isinstance(data, dict):
         raise ValueError(f"{path} must be an object, not {type(data).__name__}")
-    hints = _hints(record)
+    hints = _hints(record)  # type: ignore[arg-type]  # classes can be hashed
     if unknown := sorted(data.keys() - hints.keys()):
         raise ValueError(f"{path} has an unknown field {unknown[0]!r}")
     if missing := sorted(hints.keys() - data.keys()):
@@ -57,7 +57,7 @@ def from_json(record: type[Record], data: object, path: str = "manifest") -> Rec
 
 
 @cache
-def _hints(record: type) -> dict[str, Any]:
+def _hints(record: type[Any]) -> dict[str, Any]:
     """The annotations of a record, which take longer to find than one takes to read."""
     return get_type_hints(record)
 

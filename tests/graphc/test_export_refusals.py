@@ -58,10 +58,10 @@ def test_a_python_function_in_a_body(tmp_path: Path, never_compiled: None) -> No
     """Of a loop, of a branch, and of a loop in a branch."""
     x = gc.input("x", 3)
 
-    def outside(value: gc.Tensor) -> gc.Tensor:
+    def outside(value: gc.Tensor) -> Any:
         return gc.call(np.sinh, value, shape=3)
 
-    def loop(value: gc.Tensor) -> gc.Tensor:
+    def loop(value: gc.Tensor) -> Any:
         last, _ = gc.scan(lambda carry, _: (outside(carry), None), value, length=2)
         return last
 

@@ -29,7 +29,9 @@ NUMBERS = st.sampled_from([0, 1, -1, 5, 64, -(2**31), 2**40, 2**62, 2**64, 10**3
 TEXTS = st.sampled_from(
     ["", "x", "system", "net", "\0", "../../net.o", "ü", "f64", "i64", "a" * 999]
 )
-OTHERS = st.sampled_from([None, True, 1.5, float("nan"), [], {}, [[]], [None], {"a": 1}])
+OTHERS: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 1.5, float("nan"), [], {}, [[]], [None], {"a": 1}]
+)
 
 
 @pytest.fixture(scope="module")
