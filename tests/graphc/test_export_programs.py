@@ -48,8 +48,7 @@ def test_threads_change_no_bit(tmp_path: Path) -> None:
     expected.assert_same_bytes(c_driver.of_steps(program.steps, program.arguments, FEW), "here")
 
 
-@pytest.mark.parametrize("wrong", [11, -12, 2**31 - 1, -(2**31)])
-def test_c_refuses_an_index_and_changes_nothing(wrong: int, tmp_path: Path) -> None:
+def test_c_refuses_an_index_and_changes_nothing(tmp_path: Path) -> None:
     program = attention()
     gc.export(tmp_path / "net", program.steps, name="net")
     library = gc.load(tmp_path / "net")
@@ -60,16 +59,28 @@ def test_c_refuses_an_index_and_changes_nothing(wrong: int, tmp_path: Path) -> N
     code.net_message.restype = ctypes.c_char_p
     workspace = aligned_empty((library.manifest.workspace_bytes,), "uint8")
     loss = np.array(77, "float32")
+    arrays = (library.state_block, workspace, tokens, following, loss)
     for given, place in ((tokens, (1, 12)), (following, (0, 0))):
         kept = given[place]
-        given[place] = wrong
-        arrays = (library.state_block, workspace, tokens, following, loss)
-        status = code.net_train(*(ctypes.c_void_p(each.ctypes.data) for each in arrays))
-        assert status > 0
-        assert b"train: an element of" in code.net_message(status)
-        assert library.state_block.tobytes() == before
-        assert loss == 77
+        for wrong in (11, -12, 2**31 - 1, -(2**31)):
+            given[place] = wrong
+            status = code.net_train(*(ctypes.c_void_p(each.ctypes.data) for each in arrays))
+            assert status > 0
+            assert b"train: an element of" in code.net_message(status)
+            assert library.state_block.tobytes() == before
+            assert loss == 77
         given[place] = kept
+
+
+def test_a_constant_of_many_entries_is_stored_once(tmp_path: Path) -> None:
+    """Also by the code of several processors, and beside a parameter that begins with it."""
+    table, x = normal(64, 33), gc.input("x", 64)
+    w = gc.param("w", table)
+    steps = {f"f{i}": gc.compile([x], ((x + i) @ gc.const(table)).sum()) for i in range(5)}
+    steps["g"] = gc.compile([x], (x @ w).sum())
+    cpu = "x86-64,x86-64-v3"
+    report = gc.export(tmp_path / "net", steps, target="x86_64-unknown-linux-gnu", cpu=cpu).report
+    assert table.nbytes < report.constant_bytes < 1.5 * table.nbytes
 
 
 def test_c_refuses_arrays_that_are_not_there(tmp_path: Path) -> None:
