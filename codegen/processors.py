@@ -39,6 +39,10 @@ _DEFAULTS = {
 """The processor and its instruction sets, where none is named, by the head of the triple: what
 Linux distributions and browsers take for granted."""
 
+_ARM_32 = re.compile("arm(?!64)|thumb")
+"""Triples of 32-bit ARM. Its vector unit takes subnormal floats for 0, so it is left out where
+nobody asks for it."""
+
 _SMALL_CACHES = {"l1_bytes": 16 << 10, "l2_bytes": 32 << 10, "l3_bytes": 32 << 10}
 """What is assumed of a processor without an operating system: its memory is small."""
 
@@ -69,6 +73,8 @@ def named_target(triple: str = "", cpu: str = "", features: str = "") -> Target:
     if not cpu:
         cpu = default_cpu or ("x86-64" if family == "x86_64" else "generic")
         features = _joined(default_features, features)
+    if _ARM_32.match(triple):
+        features = _joined("-neon", features)
     _check_processor(triple, cpu)
     _check_features(triple, features)
     return _sampled(triple, cpu, features)

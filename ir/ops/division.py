@@ -74,8 +74,9 @@ def _float_remainder(b: ScalarBuilder, x: Value, y: Value) -> Value:
             is_far = b.compare("ge", b.mul(left, b.const(1 / far, dtype)), multiple)
             multiple = b.select(is_far, b.mul(multiple, b.const(far, dtype)), multiple)
         digits = b.trunc(b.div(left, multiple))
+        taken = _difference(b, left, digits, multiple)
         # No digits of an infinite divisor would be 0 * inf.
-        rest = b.select(going(left, flipped), b.fma(b.neg(digits), multiple, left), left)
+        rest = b.select(going(left, flipped), taken, left)
         negative = b.compare("lt", rest, zero)
         return b.abs(rest), b.compare("ne", flipped, negative)
 
@@ -84,6 +85,19 @@ def _float_remainder(b: ScalarBuilder, x: Value, y: Value) -> Value:
     back = b.logical_and(flipped, b.compare("gt", left, zero))
     left = b.copysign(b.select(back, b.sub(divisor, left), left), x)
     return b.select(divides, left, b.const(float("nan"), dtype))
+
+
+def _difference(b: ScalarBuilder, left: Value, digits: Value, multiple: Value) -> Value:
+    """left - digits * multiple, exactly. Processors without an instruction for it split factors,
+    which the largest numbers do not survive."""
+    dtype = b.dtype(left)
+    if dtype is float32:
+        return b.fma(b.neg(digits), multiple, left)
+    one, near = b.const(1, dtype), b.const(2.0**-100, dtype)
+    is_large = b.compare("gt", left, b.const(2.0**800, dtype))
+    scale, back = b.select(is_large, near, one), b.select(is_large, b.const(2.0**100, dtype), one)
+    rest = b.fma(b.neg(digits), b.mul(multiple, scale), b.mul(left, scale))
+    return b.mul(rest, back)
 
 
 def _lower_remainder(b: ScalarBuilder, x: Value, y: Value) -> Value:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.ir.types import FLOATS, DType
+from graphc.codegen.target import host_target
+from graphc.ir.interpreter import interpret
+from graphc.ir.ops import OPS
+from graphc.ir.types import FLOATS, DType, float32, float64, int8
+from tests.codegen.running import graph_of, run_compiled, tensor
+from tests.codegen.test_ops import graph_of_samples
 
 VALUES = [0.0, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 8388607.5, 4503599627370495.5, 2.0**53, 1e30]
 SPECIAL = [5e-324, 1e-30, np.inf, np.nan]
@@ -83,3 +89,28 @@ def test_a_convolution_without_vectors(tmp_path: Path) -> None:
     target = "thumbv7em-none-eabihf"
     gc.export(tmp_path / "net", name="net", target=target, cpu="cortex-m4", train=step)
     assert (tmp_path / "net" / "net.o").exists()
+
+
+@pytest.mark.parametrize("dtype", [float32, int8], ids=str)
+def test_products_without_vectors(dtype: DType) -> None:
+    """Parts of their operands are copied one element after the other."""
+    graph, arrays, _ = graph_of_samples(OPS["contract"], dtype)
+    plain = replace(host_target(), vector_bits=32)
+    expected = interpret(graph, arrays).outputs
+    for name, found in run_compiled(graph, arrays, target=plain).outputs.items():
+        np.testing.assert_allclose(found, expected[name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("op", ["fmod", "remainder", "floor_divide"])
+def test_remainders_of_the_largest_numbers(op: str) -> None:
+    """Without an instruction that multiplies and adds, they cannot be split."""
+    plain = replace(host_target(), missing=("fma.f32", "fma.f64"))
+    x, y = tensor("x", (6,), float64), tensor("y", (6,), float64)
+    graph = graph_of(OPS[op](x, y), inputs=(x, y))
+    dividends = np.array([1.7e308, -1.7e308, 1.79e308, 2.0**1023, 1e308, -3e307])
+    for divisor in (1.3e308, 3e307, 7.0, 1e-3, 2.0**1000, 5e-324):
+        arrays = {"x": dividends, "y": np.full(6, divisor)}
+        with np.errstate(over="ignore"):
+            expected = interpret(graph, arrays).outputs["out0"]
+        found = run_compiled(graph, arrays, target=plain).outputs["out0"]
+        np.testing.assert_array_equal(found, expected, str(divisor))

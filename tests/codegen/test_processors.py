@@ -108,3 +108,11 @@ def test_the_host_is_the_host() -> None:
 def test_unknown_names(triple: str, cpu: str, features: str, message: str) -> None:
     with pytest.raises(UnknownTargetError, match=message):
         named_target(triple, cpu, features)
+
+
+def test_vectors_of_32_bit_arm_are_asked_for() -> None:
+    """They take subnormal floats for 0."""
+    triple = "armv7-unknown-linux-gnueabihf"
+    assert named_target(triple).vector_bits == 32
+    assert named_target(triple, "cortex-a7").vector_bits == 32
+    assert named_target(triple, "cortex-a7", "+neon").vector_bits == 128
