@@ -40,7 +40,7 @@ from graphc.codegen.scratch_layout import ScratchLayout
 from graphc.codegen.sharing import Share
 from graphc.codegen.sides import left_is_shared, left_of, right_of, terms_of
 from graphc.codegen.tiling import ContractionSchedule, SharedAxis
-from graphc.codegen.values import Value, constant, index
+from graphc.codegen.values import Value, index
 from graphc.ir.graph import Node
 from graphc.ir.types import int8
 
@@ -346,28 +346,20 @@ class _Nest:
     def _tile(self, tile_sum: TileSum, terms: Span) -> None:
         """Sum a tile over `terms`; after the last ones compute and store what follows."""
         function, shape, place, sums = self.function, tile_sum.shape, tile_sum.place, self.sums
-        dtype = self.contraction.dtype
-        zero = shape.filled(constant(0, dtype, shape.lanes))
         if sums is None:
             if terms.axis.extent >= _TERMS_WORTH_A_PREFETCH:
                 stored = TileShape(shape.columns, shape.rows, shape.lanes) if self.turned else shape
                 prefetch_tile(place, self.stored, stored)
-            self._store(place, shape, tile_sum.emit(terms, zero, self.schedule.chains))
+            self._store(place, shape, tile_sum.emit(terms, self.schedule.chains))
             return
         if self.schedule.depth_parts > 1:
-            sums.store(place, shape, tile_sum.emit(terms, zero, 1))
+            sums.store(place, shape, tile_sum.emit(terms, 1))
             return
-        addresses = sums.addresses(place, shape)
-        later = function.splat(function.compare("icmp ne", terms.start, index(0)), shape.lanes)
-        start = [
-            [function.load_masked(address, dtype, later) for address in row] for row in addresses
-        ]
-        total = tile_sum.emit(terms, start, 1)
+        sums.prefetch(place, shape)
+        total = sums.added_to(place, shape, tile_sum.emit(terms, 1), terms)
         end = index(terms.axis.extent)
         with function.when(function.compare("icmp slt", terms.stop, end), "unfinished"):
-            for values, row in zip(total, addresses, strict=True):
-                for value, address in zip(values, row, strict=True):
-                    function.store(value, address)
+            sums.store(place, shape, total)
         with function.when(function.compare("icmp eq", terms.stop, end), "finished"):
             self._store(place, shape, total)
 

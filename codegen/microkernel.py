@@ -78,12 +78,12 @@ class TileSum:
     left: Side
     right: Side | None
 
-    def emit(self, terms: Span, start: Tile, chains: int) -> Tile:
-        """`start` plus the sum over `terms`, in `chains` sums of every so many-th term; more than
-        one only if the terms are the whole depth."""
+    def emit(self, terms: Span, chains: int) -> Tile:
+        """The sum over `terms`, in `chains` sums of every so many-th term; more than one only if
+        the terms are the whole depth."""
         function = self.place.function
         zero = constant(0, self.contraction.dtype, self.shape.lanes)
-        sums = [start] + [self.shape.filled(zero) for _ in range(chains - 1)]
+        sums = [self.shape.filled(zero) for _ in range(chains)]
         pointers = [side.address for side in (self.left, self.right) if side]
         rest = self.contraction.depth.extent % chains if chains > 1 else 0
         stop = index(self.contraction.depth.extent - rest) if chains > 1 else terms.stop

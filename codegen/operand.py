@@ -70,6 +70,11 @@ class Contraction:
     def dtype(self) -> DType:
         return self.node.dtype
 
+    @property
+    def extents(self) -> tuple[int, int, int]:
+        """How many rows, columns and terms."""
+        return self.rows.extent, self.columns.extent, self.depth.extent
+
     def swapped(self) -> Contraction:
         """The same product with its two sides exchanged: vectors then run along the rows."""
         return replace(self, rows=self.columns, columns=self.rows, left=self.right, right=self.left)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from graphc.codegen.microkernel import Tile, TileShape
 from graphc.codegen.operand import Contraction
-from graphc.codegen.place import Place
+from graphc.codegen.place import Place, Span
 from graphc.codegen.scalars import VectorScalars
 from graphc.codegen.values import Value, index
 
@@ -67,6 +67,25 @@ class PartialSums:
                     values.append(function.load_masked(address, dtype, mask))
             tile.append(values)
         return tile
+
+    def prefetch(self, place: Place, shape: TileShape) -> None:
+        """Ask for a tile, which is stored or added to soon."""
+        for row in self.addresses(place, shape):
+            for address in row:
+                place.function.prefetch(address, to_write=True)
+
+    def added_to(self, place: Place, shape: TileShape, tile: Tile, terms: Span) -> Tile:
+        """A tile of sums over `terms` plus that of all terms before them."""
+        function, add = place.function, VectorScalars(place.function).add
+        later = function.splat(function.compare("icmp ne", terms.start, index(0)), shape.lanes)
+        dtype = self.contraction.dtype
+        return [
+            [
+                add(function.load_masked(address, dtype, later), value)
+                for address, value in zip(*rows, strict=True)
+            ]
+            for rows in zip(self.addresses(place, shape), tile, strict=True)
+        ]
 
     def total(self, place: Place, shape: TileShape, parts: int) -> Tile:
         """A tile of the sum of so many parts."""

@@ -11,10 +11,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from graphc.codegen.depth_blocks import ENOUGH_UNITS
 from graphc.codegen.emit import Function
 from graphc.codegen.loop_nest import LoopNest
 from graphc.codegen.operand import Contraction
-from graphc.codegen.tiling import ENOUGH_UNITS, ContractionSchedule, shared_units
+from graphc.codegen.tiling import ContractionSchedule, shared_units
 from graphc.codegen.values import Value, index
 from graphc.ir.graph import Node
 from graphc.ir.passes.pack_blocks import aligned

@@ -17,6 +17,8 @@ _BROADCAST_COST = 0.02
 _VECTOR_COST = 0.08  # vectors come from the L2 cache where a panel is larger than the L1
 _TILE_COST = 12.0
 _LANE_SUM_COST = 3.0
+_L2_LOAD_COST = 2.0
+_L3_LOAD_COST = 4.0
 _KIND_COST = 0.002  # per kind of tile and cycle, for its size and the time to compile it
 
 _MOST_ROWS = 16
@@ -77,25 +79,41 @@ def _tile_cost(rows: int, vectors: int, depth: int) -> float:
     return depth * (busy + loads) + _TILE_COST + 2 * rows * vectors
 
 
-def depth_tile(m: int, n: int, steps: int, lanes: int, registers: int) -> tuple[int, int]:
-    """Rows and columns of a tile whose vectors run along the depth."""
+def loads_along_depth(reread: int, target: Target) -> float:
+    """Cycles to load a vector where vectors run along the depth and so many bytes of the shorter
+    side are read again by every tile of the other: they are in the L1 cache, the L2 or further.
+    Vectors of 128 bits come from there as fast as they are multiplied."""
+    if reread <= target.l1_bytes or target.vector_bits <= 128:
+        return 1.0
+    return _L2_LOAD_COST if reread <= target.l2_bytes // 2 else _L3_LOAD_COST
+
+
+def depth_tile(
+    size: tuple[int, int, int], lanes: int, registers: int, load_cost: float
+) -> tuple[int, int]:
+    """Rows and columns of a tile whose vectors run along the depth, for so many rows, columns and
+    vectors of terms."""
+    m, n, _ = size
     candidates = (
         (rows, columns)
         for columns in range(1, max(min(n, lanes), 1) + 1)
         for rows in range(1, max(min((registers - 1 - columns) // columns, m, _MOST_ROWS), 1) + 1)
         if columns * (rows + 1) + 1 <= registers
     )
-    return min(candidates, key=lambda tile: depth_cost(m, n, steps, *tile))
+    return min(candidates, key=lambda tile: depth_cost(size, *tile, load_cost))
 
 
-def depth_cost(m: int, n: int, steps: int, tile_rows: int, tile_columns: int) -> float:
+def depth_cost(
+    size: tuple[int, int, int], tile_rows: int, tile_columns: int, load_cost: float
+) -> float:
     """Estimated cycles of all tiles, with the sums over lanes."""
+    m, n, steps = size
     cycles = 0.0
     kinds = 0
     for rows, row_count in _parts(m, tile_rows):
         for columns, column_count in _parts(n, tile_columns):
             sums = rows * columns
-            busy = max(sums, rows + columns, ADD_LATENCY if sums > 1 else 1)
+            busy = max(sums, load_cost * (rows + columns), ADD_LATENCY if sums > 1 else 1)
             tile = steps * busy + _TILE_COST + _LANE_SUM_COST * sums
             cycles += tile * row_count * column_count
             kinds += 1

@@ -15,6 +15,7 @@ from typing import Literal
 from graphc.codegen import copy_costs
 from graphc.codegen.cache_sets import PAGE_BYTES, collide, overflows
 from graphc.codegen.coordinates import Axis, Buffer
+from graphc.codegen.depth_blocks import ENOUGH_UNITS, block_of_depth, part_of_depth
 from graphc.codegen.operand import Contraction, Operand, neighbours_along, strided_access
 from graphc.codegen.target import Target
 from graphc.codegen.tile_costs import (
@@ -22,6 +23,7 @@ from graphc.codegen.tile_costs import (
     best_tile,
     depth_cost,
     depth_tile,
+    loads_along_depth,
     product_cost,
     vector_lanes,
 )
@@ -29,11 +31,7 @@ from graphc.ir.graph import Node
 
 _LARGEST_PANELS = 4 << 20  # bytes of the right operand that are copied at a time
 _PANELS_WORTH_A_COPY = 6  # how often a left operand must be read for a copy of it to pay
-_TILES_WORTH_A_COPY = 8  # the same for a right operand that is larger than the L2 cache
-
-ENOUGH_UNITS = 16
-"""Tiles, rounds or products of a batch from which an axis is shared evenly by a few threads."""
-
+_TILES_WORTH_A_COPY = 8  # the same for a right operand as large as the L2 cache
 _LONG_EPILOGUE = 4  # scalar operations an element that are worth a loop of their own
 
 LeftPacking = Literal["in place", "by row", "by depth"]
@@ -49,11 +47,8 @@ _RIGHT_COPY_COST: dict[RightPacking, float] = {
     "computed": 0.7,
     "by part": 0.0,  # counted by parts
 }
+_LEFT_COPY_COST = 0.15
 _COPY_START = 40.0  # cycles
-
-_SHORTEST_PART = 128  # terms, so that to store and to add partial sums takes little
-_FEWEST_PARTS = 8  # to share them is to share them evenly
-_WORTH_PARTS = 60_000  # cycles of multiply-adds from which there is something to share
 
 
 @dataclass(frozen=True)
@@ -120,19 +115,21 @@ def _tiled(
     epilogue = epilogue_cost(contraction, buffers)
     if swapped:
         contraction = contraction.swapped()
-    m, n, k = _extents(contraction)
+    m, n, k = contraction.extents
     lanes = vector_lanes(n, contraction.dtype, target)
     across = -(-n // lanes)
     rows, vectors = best_tile(m, across, k, _registers(contraction, target))
     row_tiles, panels = -(-m // rows), -(-across // vectors)
-    depth_block = _part(contraction, max(row_tiles, panels), lanes, lanes, target)
+    depth_block = part_of_depth(contraction, max(row_tiles, panels), lanes, lanes, target)
     in_parts = depth_block < k
     if not in_parts and (row_tiles > 1 or panels > 1):
-        depth_block = _depth_block(contraction, rows + vectors * lanes, lanes, target)
+        depth_block = block_of_depth(contraction, rows + vectors * lanes, lanes, target)
     left = _left_packing(contraction, buffers, (rows, panels, depth_block), target)
     right = _right_packing(contraction, buffers, (row_tiles, depth_block), target)
     cost = product_cost(m, across, k, rows, vectors) + epilogue * m * across
     cost += _copy_start(left, right) + _RIGHT_COPY_COST[right] * n * k
+    if left != "in place" and not contraction.left.groups:
+        cost += _LEFT_COPY_COST * m * k
     cost += copy_costs.group_costs(contraction, buffers, left, right, lanes)
     cost += _turn_cost(m, across, rows, lanes) if turned else 0
     depth_block = copy_costs.block_of_parts(contraction, right == "by part", depth_block, lanes)
@@ -154,31 +151,36 @@ def _tiled(
 
 
 def _along_depth(
-    contraction: Contraction, buffers: Mapping[Node, Buffer], target: Target
+    contraction: Contraction,
+    buffers: Mapping[Node, Buffer],
+    target: Target,
+    load_cost: float = 1.0,
 ) -> tuple[float, ContractionSchedule]:
-    """The schedule with vectors along the depth, and its cost."""
+    """The schedule with vectors along the depth, and its cost. `load_cost` is that of a vector; it
+    is found out if tiles read again what does not stay in the L1 cache."""
+    declared = contraction
     swapped = contraction.columns.extent == 1 and contraction.rows.extent > 1
     epilogue = epilogue_cost(contraction, buffers)
-    if swapped:
-        contraction = contraction.swapped()
-    m, n, k = _extents(contraction)
+    contraction = contraction.swapped() if swapped else contraction
+    m, n, k = contraction.extents
     lanes = vector_lanes(k, contraction.dtype, target)
-    steps = -(-k // lanes)
-    rows, columns = depth_tile(m, n, steps, lanes, _registers(contraction, target))
+    size = m, n, -(-k // lanes)
+    rows, columns = depth_tile(size, lanes, _registers(contraction, target), load_cost)
     row_tiles, column_tiles = -(-m // rows), -(-n // columns)
-    left = _depth_packing(contraction.left, contraction.rows, contraction, buffers, column_tiles)
-    right = _depth_packing(contraction.right, contraction.columns, contraction, buffers, row_tiles)
-    copied = (m if left != "in place" else 0) + (n if right != "in place" else 0)
-    cost = depth_cost(m, n, steps, rows, columns) + epilogue * m * column_tiles
+    left, right = _depth_packings(contraction, buffers, (row_tiles, column_tiles))
+    copied = m * (left != "in place") + n * (right != "in place")
+    cost = depth_cost(size, rows, columns, load_cost) + epilogue * m * column_tiles
     cost += _copy_start(left, right)
     cost += copy_costs.by_row_costs(contraction, buffers, left, right, lanes)
     chains = max(ADD_LATENCY // (rows * columns), 1)
     too_large = copied * k * contraction.dtype.bytes > target.l2_bytes // 2
     tiles = 1 if too_large else max(row_tiles, column_tiles)
-    depth_block = _part(contraction, tiles, lanes, lanes * chains, target)
+    depth_block = part_of_depth(contraction, tiles, lanes, lanes * chains, target)
     depth_block = copy_costs.block_of_parts(contraction, False, depth_block, lanes * chains)
-    reread = min(m, n) * depth_block * contraction.dtype.bytes
-    if min(row_tiles, column_tiles) > 1 and reread > target.l2_bytes:
+    reread = contraction.dtype.bytes * depth_block * min(m, n) * (min(row_tiles, column_tiles) > 1)
+    if depth_block == k and loads_along_depth(reread, target) > load_cost:
+        return _along_depth(declared, buffers, target, loads_along_depth(reread, target))
+    if reread > target.l2_bytes:
         cost = math.inf  # every tile would read what has left the L2 cache
     schedule = ContractionSchedule(
         lanes=lanes,
@@ -225,29 +227,20 @@ def _turn_cost(rows: int, vectors: int, tile_rows: int, lanes: int) -> float:
     return squares * lanes * (math.log2(lanes) + 3)
 
 
-def _extents(contraction: Contraction) -> tuple[int, int, int]:
-    return contraction.rows.extent, contraction.columns.extent, contraction.depth.extent
-
-
 def _registers(contraction: Contraction, target: Target) -> int:
     """Integers have no fused multiply-add: the product needs a register of its own."""
     return target.vector_registers - (0 if contraction.dtype.is_float else 1)
 
 
-def _part(contraction: Contraction, units: int, lanes: int, step: int, target: Target) -> int:
-    """Terms of a part of the depth, a multiple of `step`, or the whole depth.
-
-    It is cut so that there is enough to share and the operands of a part stay in the L2 cache; but
-    not if the product is short, or has enough tiles.
-    """
-    m, n, k = _extents(contraction)
-    if units >= ENOUGH_UNITS or contraction.batch or m * n * k < _WORTH_PARTS * lanes:
-        return k
-    size = contraction.dtype.bytes
-    most = min(k // _SHORTEST_PART, target.l2_bytes // (m * -(-n // lanes) * lanes * size))
-    wanted = max(ENOUGH_UNITS, -(-k * (m + n) * size // (target.l2_bytes // 4)))
-    parts = min(most, wanted)
-    return -(-k // (parts * step)) * step if parts >= _FEWEST_PARTS else k
+def _depth_packings(
+    contraction: Contraction, buffers: Mapping[Node, Buffer], tiles: tuple[int, int]
+) -> tuple[Literal["in place", "by row"], Literal["in place", "by row"]]:
+    """How the operands are read by tiles along the depth, of which there are so many across the
+    rows and across the columns."""
+    row_tiles, column_tiles = tiles
+    left = _depth_packing(contraction.left, contraction.rows, contraction, buffers, column_tiles)
+    right = _depth_packing(contraction.right, contraction.columns, contraction, buffers, row_tiles)
+    return left, right
 
 
 def _depth_packing(
@@ -314,16 +307,6 @@ def shared_units(contraction: Contraction, schedule: ContractionSchedule) -> int
     return -(-contraction.columns.extent // schedule.width)
 
 
-def _depth_block(contraction: Contraction, reads: int, lanes: int, target: Target) -> int:
-    """Terms summed at a time: all, if what a tile `reads` of them stays in the L2 cache."""
-    depth, bytes_per_term = contraction.depth.extent, reads * contraction.dtype.bytes
-    if depth * bytes_per_term <= target.l2_bytes // 2:
-        return depth
-    most = max(target.l2_bytes // 4 // bytes_per_term, lanes)
-    blocks = -(-depth // most)
-    return -(-depth // (blocks * lanes)) * lanes
-
-
 def _left_packing(
     contraction: Contraction,
     buffers: Mapping[Node, Buffer],
@@ -358,8 +341,12 @@ def _right_packing(
     access = strided_access(right, buffers)
     if access is not None and access.stride(columns) == 1:
         size = contraction.dtype.bytes
-        small = depth.extent * columns.extent * size <= target.l2_bytes
-        if not small and row_tiles >= _TILES_WORTH_A_COPY:
+        read = terms * columns.extent * size
+        # Rows of the left operand that pass through the L2 cache push out what is read in place.
+        passing = terms * contraction.rows.extent * size
+        crowded = read + passing > 3 * target.l2_bytes // 2
+        small = read <= target.l2_bytes // (2 if crowded else 1)
+        if not small and row_tiles * read >= _TILES_WORTH_A_COPY * target.l2_bytes:
             return "by depth"
         step = abs(access.stride(depth)) * size
         copied = row_tiles > 1 and overflows(step, terms, target)

@@ -313,12 +313,13 @@ def machine(bits: int) -> Target:
 def contraction_of(m: int, n: int, k: int) -> tuple[Contraction, dict[Node, Buffer]]:
     a, b = tensor("a", (m, k)), tensor("b", (k, n))
     product = ops.matmul(a, b)
-    buffers = {
-        node: Buffer(Value("null", POINTER), row_major_strides(node.shape))
-        for node in (a, b, product)
-    }
+    buffers = {node: nowhere(node) for node in (a, b, product)}
     contraction = matmul_contraction(product)
     return replace(contraction, stores=((product, buffers[product]),)), buffers
+
+
+def nowhere(node: Node) -> Buffer:
+    return Buffer(Value("null", POINTER), row_major_strides(node.shape))
 
 
 @pytest.mark.parametrize("bits", [128, 256, 512])
@@ -354,3 +355,31 @@ def test_small_products_need_no_scratch() -> None:
     contraction, buffers = contraction_of(4, 10, 30)
     schedule = schedule_contraction(contraction, buffers, machine(512))
     assert scratch_bytes(contraction, schedule) == 0
+
+
+def test_the_depth_is_in_blocks_where_sums_stay_in_the_cache() -> None:
+    """Sums that wait for the rest cost little there, more in memory."""
+    target = machine(512)
+    near = schedule_contraction(*contraction_of(300, 400, 2048), target)
+    far = schedule_contraction(*contraction_of(2000, 2000, 1000), target)
+    assert near.depth_block < 2048
+    assert near.depth_parts == 1
+    assert far.depth_block == 1000
+
+
+def test_what_passes_through_the_cache_pushes_out_what_is_read_in_place() -> None:
+    target = machine(512)
+    small, passing = contraction_of(40, 112, 700), contraction_of(400, 112, 700)
+    assert schedule_contraction(*small, target).right == "in place"
+    assert schedule_contraction(*passing, target).right == "by depth"
+
+
+@pytest.mark.parametrize("bits", [256, 512])
+def test_what_tiles_along_the_depth_read_again_is_near(bits: int) -> None:
+    """From beyond the L1 cache vectors come slower than they are multiplied by a tall tile."""
+    target = machine(bits)
+    a, b = tensor("a", (256, 1024)), tensor("b", (256, 1024))
+    product = ops.matmul(a, flipped(b))
+    contraction = replace(matmul_contraction(product), stores=((product, nowhere(product)),))
+    buffers = {node: nowhere(node) for node in (a, b, product)}
+    assert not schedule_contraction(contraction, buffers, target).inner

@@ -143,7 +143,7 @@ def test_vectors_lie_along_the_axis_that_wastes_least() -> None:
 def test_tiles_along_the_depth_fit_the_registers() -> None:
     for registers in (16, 31, 32):
         for m, n in [(100, 100), (1, 50), (50, 1), (3, 4)]:
-            rows, columns = depth_tile(m, n, 20, 16, registers)
+            rows, columns = depth_tile((m, n, 20), 16, registers, 1.0)
             assert rows * columns + columns + 1 <= registers
             assert columns <= 16
 
