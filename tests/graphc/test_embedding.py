@@ -107,7 +107,7 @@ def test_a_c_program_refuses_other_files(
 def test_the_c_program_has_no_warnings(language: str, tmp_path: Path, capsys: Any) -> None:
     build("embed_c/digits_model.py", ("train", "recognise"), "digits", tmp_path / "build")
     compilers = {"c": [c_compiler(), "-std=c99"], "c++": [cpp_compiler(), "-std=c++11"]}
-    source = EXAMPLES / "embed_c" / "digits.c"
+    source = str(EXAMPLES / "embed_c" / "digits.c")
     options = ["-Wconversion", "-Wshadow", "-Ibuild", "-fsyntax-only", "-x", language, source]
     run([*compilers[language], *STRICT[1:], *options], tmp_path)
 

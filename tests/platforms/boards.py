@@ -63,9 +63,9 @@ BOARDS = {
 
 def boot(board: str, program: Path, folder: Path) -> str:
     """What a board prints until it stops; it must report success."""
-    command = [tool("qemu-system-arm"), "-machine", board, "-display", "none", "-kernel", program]
+    command = [tool("qemu-system-arm"), "-machine", board, "-display", "none"]
     console = ["-chardev", "stdio,id=console", "-semihosting-config", "enable=on,chardev=console"]
-    return run([*command, *console], folder)
+    return run([*command, *console, "-kernel", program], folder)
 
 
 @pytest.mark.parametrize("name", BOARDS)

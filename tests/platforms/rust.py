@@ -39,8 +39,8 @@ def test_a_library_that_is_there_is_taken(crate: Path, monkeypatch: pytest.Monke
     """It is checked for being there, too."""
     folder = crate / "build"
     programs = ["spirals.py:train", "spirals.py:predict"]
-    build = [sys.executable, "-m", "graphc", "build", *programs, "-o", folder, "--name", "spirals"]
-    run(build, crate)
+    command = [sys.executable, "-m", "graphc", "build", *programs, "--name", "spirals"]
+    run([*command, "-o", folder], crate)
     monkeypatch.setenv("PYTHON", "/there/is/none")
     cargo = [tool("cargo"), "--offline", "--quiet", "build"]
     refused = subprocess.run(cargo, cwd=crate, capture_output=True, text=True, check=False)
