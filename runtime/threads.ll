@@ -8,8 +8,9 @@
 ; somebody else's work. Tasks compute in the floating point mode of the caller, whoever runs them. A
 ; child of fork() finds a pool without workers and starts its own.
 ;
-; {set_mask} stands for the value of SIG_SETMASK. Functions that differ from processor to processor
-; are added behind: graphc.pool.pause, which eases it while it spins, and graphc.pool.mode and
+; {set_mask} stands for the value of SIG_SETMASK. Functions that differ from system to system and from
+; processor to processor are added behind: graphc.pool.watch_fork, which has graphc.pool.forget called
+; in the child of a fork; graphc.pool.pause, which eases it while it spins, and graphc.pool.mode and
 ; graphc.pool.set_mode, which read and write how it rounds and what it does with subnormal numbers.
 
 ; The job that is open: its number in the upper half, how many of its tasks nobody has taken in the
@@ -42,9 +43,6 @@ declare i32 @pthread_cond_broadcast(ptr)
 declare i32 @pthread_sigmask(i32, ptr, ptr)
 declare i32 @sigfillset(ptr)
 declare i32 @sched_yield()
-; glibc exports the first of these, other systems the second.
-declare extern_weak i32 @__register_atfork(ptr, ptr, ptr, ptr)
-declare extern_weak i32 @pthread_atfork(ptr, ptr, ptr)
 
 define void @graphc.parallel(ptr %task, ptr %context, i64 %tasks) {
 entry:
@@ -196,13 +194,7 @@ initialise:
   br i1 %watches, label %start, label %watch
 watch:
   store i1 true, ptr @graphc.pool.watches_fork
-  %glibc = icmp ne ptr @__register_atfork, null
-  br i1 %glibc, label %watch.glibc, label %watch.other
-watch.glibc:
-  call i32 @__register_atfork(ptr null, ptr null, ptr @graphc.pool.forget, ptr null)
-  br label %start
-watch.other:
-  call i32 @pthread_atfork(ptr null, ptr null, ptr @graphc.pool.forget)
+  call void @graphc.pool.watch_fork()
   br label %start
 start:
   %workers = load i64, ptr @graphc.pool.workers

@@ -68,6 +68,31 @@ define internal void @graphc.pool.set_mode(i64 %mode) {
 }
 """
 
+_FORKS = """
+; glibc exports the first of these, other C libraries the second.
+declare extern_weak i32 @__register_atfork(ptr, ptr, ptr, ptr)
+declare extern_weak i32 @pthread_atfork(ptr, ptr, ptr)
+define internal void @graphc.pool.watch_fork() {
+  %glibc = icmp ne ptr @__register_atfork, null
+  br i1 %glibc, label %first, label %second
+first:
+  call i32 @__register_atfork(ptr null, ptr null, ptr @graphc.pool.forget, ptr null)
+  ret void
+second:
+  call i32 @pthread_atfork(ptr null, ptr null, ptr @graphc.pool.forget)
+  ret void
+}
+"""
+
+# Apple's linker takes no name, not even a weak one, that its libraries do not have.
+_FORKS_OF_APPLE = """
+declare i32 @pthread_atfork(ptr, ptr, ptr)
+define internal void @graphc.pool.watch_fork() {
+  call i32 @pthread_atfork(ptr null, ptr null, ptr @graphc.pool.forget)
+  ret void
+}
+"""
+
 _PROCESSORS = {"x86_64": _X86, "aarch64": _ARM, "arm64": _ARM}
 """What is said of a processor, by the head of its triple. The mode of others is left as it is."""
 
@@ -80,8 +105,10 @@ _loaded: list[int] = []
 def pool_text(triple: str) -> str:
     """The LLVM text of the pool for a machine."""
     text = Path(__file__).with_name("threads.ll").read_text(encoding="utf-8")
-    set_mask = "3" if "darwin" in triple or "macosx" in triple else "2"
-    return text.replace("{set_mask}", set_mask) + _PROCESSORS.get(triple.split("-")[0], _OTHER)
+    is_apple = "darwin" in triple or "macos" in triple
+    text = text.replace("{set_mask}", "3" if is_apple else "2")
+    text += _FORKS_OF_APPLE if is_apple else _FORKS
+    return text + _PROCESSORS.get(triple.split("-")[0], _OTHER)
 
 
 def pool_address() -> int:

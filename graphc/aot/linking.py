@@ -28,6 +28,7 @@ _ZIG_PLATFORMS = {
     "i686-unknown-linux-gnu": "x86-linux-gnu",
     "x86_64-apple-darwin": "x86_64-macos",
     "arm64-apple-darwin": "aarch64-macos",
+    "aarch64-apple-darwin": "aarch64-macos",
 }
 """What Zig calls a platform."""
 
