@@ -100,21 +100,19 @@ def depth_tile(
         for rows in range(1, max(min((registers - 1 - columns) // columns, m, _MOST_ROWS), 1) + 1)
         if columns * (rows + 1) + 1 <= registers
     )
-    return min(candidates, key=lambda tile: depth_cost(size, *tile, load_cost))
+    return min(candidates, key=lambda tile: depth_cost(size, tile, load_cost))
 
 
-def depth_cost(
-    size: tuple[int, int, int], tile_rows: int, tile_columns: int, load_cost: float
-) -> float:
+def depth_cost(size: tuple[int, int, int], tile: tuple[int, int], load_cost: float) -> float:
     """Estimated cycles of all tiles, with the sums over lanes."""
-    m, n, steps = size
+    (m, n, steps), (tile_rows, tile_columns) = size, tile
     cycles = 0.0
     kinds = 0
     for rows, row_count in _parts(m, tile_rows):
         for columns, column_count in _parts(n, tile_columns):
             sums = rows * columns
             busy = max(sums, load_cost * (rows + columns), ADD_LATENCY if sums > 1 else 1)
-            tile = steps * busy + _TILE_COST + _LANE_SUM_COST * sums
-            cycles += tile * row_count * column_count
+            each = steps * busy + _TILE_COST + _LANE_SUM_COST * sums
+            cycles += each * row_count * column_count
             kinds += 1
     return cycles * (1 + _KIND_COST * kinds)

@@ -169,7 +169,7 @@ def _along_depth(
     row_tiles, column_tiles = -(-m // rows), -(-n // columns)
     left, right = _depth_packings(contraction, buffers, (row_tiles, column_tiles))
     copied = m * (left != "in place") + n * (right != "in place")
-    cost = depth_cost(size, rows, columns, load_cost) + epilogue * m * column_tiles
+    cost = depth_cost(size, (rows, columns), load_cost) + epilogue * m * column_tiles
     cost += _copy_start(left, right)
     cost += copy_costs.by_row_costs(contraction, buffers, left, right, lanes)
     chains = max(ADD_LATENCY // (rows * columns), 1)
