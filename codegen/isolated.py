@@ -43,12 +43,11 @@ def isolated(
         words = outcome.stderr.decode(errors="replace").strip().splitlines()
         llvm = [line for line in words if "LLVM ERROR" in line] or words[:1]
         raise BackendError(f"LLVM gave up: {' '.join(llvm) or outcome.returncode}", "", 0)
-    answer: Result | Exception
     succeeded, answer = pickle.loads(outcome.stdout)
-    if succeeded:
-        return answer  # type: ignore[return-value]
-    assert isinstance(answer, Exception)
-    raise answer
+    if not succeeded:
+        raise answer
+    result: Result = answer
+    return result
 
 
 def serve() -> None:

@@ -88,10 +88,7 @@ def compile_library(
 
     `targets` are processors of one platform, the least demanding first; the last whose code can run
     is chosen where the library is called. `name` and the names of entries are C identifiers. For
-    several `threads`, `pool` is the LLVM text of their pool; `version` is that of graphc.
-    `targets` are processors of one platform, the least demanding first: which code runs is chosen
-    where the library is called. `name` and the names of entries are C identifiers. For several
-    `threads`, `pool` is the LLVM text of their pool; `version` is that of graphc. Raises
+    several `threads`, `pool` is the LLVM text of their pool; `version` is that of graphc. Raises
     `MemoryLimitError` for what the targets' addresses do not reach.
     """
     compiled = {

@@ -70,7 +70,7 @@ def program(compiled: CompiledLibrary, machine: Machine, folder: Path) -> list[s
 def _linux_program(compiled: CompiledLibrary, machine: Machine, folder: Path) -> list[str]:
     manifest = compiled.manifest
     (folder / "library.o").write_bytes(compiled.object_bytes)
-    (folder / "library.h").write_text(header_text(manifest, []))
+    (folder / "library.h").write_text(header_text(manifest, compiled.undefined))
     (folder / "table.h").write_text(_table_text(manifest))
     compiler = zig()
     assert compiler, "this test needs the package ziglang"
