@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from graphc.codegen.masks import hidden, may_be_truncated
 from graphc.codegen.values import (
     POINTER,
     Value,
@@ -266,10 +267,11 @@ class Function(Writer):
     def store_masked(self, value: Value, address: Value, mask: Value) -> None:
         """Store the lanes whose mask is set; the others are not touched."""
         if mask == first_lanes(1, value.lanes):
-            # LLVM 22 makes one store as wide as the number before it was truncated of this.
             self.store(self.extract(value, 0), address)
             return
         value = self._to_memory(value)
+        if may_be_truncated(value.dtype) and self.module.has_avx512:
+            mask = hidden(self, mask)
         symbol = f"llvm.masked.store.{intrinsic_suffix(value.dtype, value.lanes)}.p0"
         self.module.declare(f"declare void @{symbol}({value.type}, ptr, i32, {mask.type})")
         self.raw(
