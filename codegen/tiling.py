@@ -16,6 +16,7 @@ from graphc.codegen import copy_costs
 from graphc.codegen.cache_sets import PAGE_BYTES, collide, overflows
 from graphc.codegen.coordinates import Axis, Buffer
 from graphc.codegen.depth_blocks import ENOUGH_UNITS, block_of_depth, part_of_depth
+from graphc.codegen.microkernel import LINE_BYTES
 from graphc.codegen.operand import Contraction, Operand, neighbours_along, strided_access
 from graphc.codegen.target import Target
 from graphc.codegen.tile_costs import (
@@ -325,7 +326,9 @@ def _left_packing(
     if access.stride(depth) == 1:
         return copied if collide(access.stride(contraction.rows) * size, rows) else "in place"
     step = abs(access.stride(depth)) * size
-    worth = step >= PAGE_BYTES and panels >= _PANELS_WORTH_A_COPY
+    # A short tile uses little of every line that comes from beyond the L1 cache.
+    wasteful = rows * size <= LINE_BYTES // 2 and step * terms > 4 * target.l1_bytes
+    worth = (wasteful or step >= PAGE_BYTES) and panels >= _PANELS_WORTH_A_COPY
     return copied if worth or (panels > 1 and overflows(step, terms, target)) else "in place"
 
 

@@ -383,3 +383,12 @@ def test_what_tiles_along_the_depth_read_again_is_near(bits: int) -> None:
     contraction = replace(matmul_contraction(product), stores=((product, nowhere(product)),))
     buffers = {node: nowhere(node) for node in (a, b, product)}
     assert not schedule_contraction(contraction, buffers, target).inner
+
+
+def test_a_short_tile_reads_a_transposed_left_side_from_a_copy() -> None:
+    for bits, packing in ((256, "by depth"), (512, "in place")):
+        a, b = tensor("a", (300, 224)), tensor("b", (300, 256))
+        product = ops.matmul(flipped(a), b)
+        contraction = replace(matmul_contraction(product), stores=((product, nowhere(product)),))
+        buffers = {node: nowhere(node) for node in (a, b, product)}
+        assert schedule_contraction(contraction, buffers, machine(bits)).left == packing
