@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import graphc as gc
 from graphc.declare import Parameter
 from graphc.ir.graph import topological
 from graphc.ir.interpreter import evaluate
+from tests.graphc.exporting import Model, declare
 
 Evaluate = Callable[..., np.ndarray[Any, Any]]
 
@@ -49,3 +51,16 @@ def x() -> gc.Tensor:
 def w() -> Parameter:
     """A matrix parameter."""
     return gc.param("w", np.arange(8, dtype="float32").reshape(4, 2))
+
+
+@pytest.fixture
+def model() -> Model:
+    """The network that tests of libraries export."""
+    return declare()
+
+
+@pytest.fixture
+def folder(model: Model, tmp_path: Path) -> Path:
+    """A library of its steps, called net."""
+    model.export(tmp_path / "net")
+    return tmp_path / "net"

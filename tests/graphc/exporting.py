@@ -95,16 +95,19 @@ def run(command: Sequence[str | Path], folder: Path) -> str:
     return outcome.stdout
 
 
-def c_compiler() -> str:
-    found = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    assert found, "these tests need a C compiler"
+def tool(*names: str) -> str:
+    """The path of a program, the first of several that is installed."""
+    found = next(filter(None, map(shutil.which, names)), None)
+    assert found, f"this test needs {' or '.join(names)}"
     return found
+
+
+def c_compiler() -> str:
+    return tool("cc", "gcc", "clang")
 
 
 def cpp_compiler() -> str:
-    found = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    assert found, "these tests need a C++ compiler"
-    return found
+    return tool("c++", "g++", "clang++")
 
 
 def losses_of(printed: str) -> list[float]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import graphc as gc
-from tests.graphc.exporting import STRICT, c_compiler, run
+from tests.graphc.exporting import STRICT, c_compiler, run, tool
 
 SIDE = 128
 
@@ -67,18 +66,18 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    assert found, f"this test needs {name}"
-    return found
-
-
 def run_cmake(folder: Path, *lines: str) -> str:
     *finding, libraries = lines
     (folder / "CMakeLists.txt").write_text(CMAKE.format("\n".join(finding), libraries))
     run([tool("cmake"), "-S", ".", "-B", "a build"], folder)
     run([tool("cmake"), "--build", "a build"], folder)
     return run([folder / "a build" / "both"], folder)
+
+
+def test_cmake_builds_the_example(folder: Path, tmp_path: Path) -> None:
+    run([tool("cmake"), "-S", folder, "-B", tmp_path / "b"], tmp_path)
+    run([tool("cmake"), "--build", tmp_path / "b"], tmp_path)
+    assert "train:" in run([tmp_path / "b" / "example"], tmp_path)
 
 
 def test_two_objects_in_one_program(project: Path) -> None:

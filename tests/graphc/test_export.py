@@ -1,15 +1,11 @@
-"""Steps as a library for C: what is written, what C gets to see, and what is refused."""
+"""Steps as a library for C: what is written, and what C gets to see."""
 
 from __future__ import annotations
 
 import ctypes
-import json
-import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,26 +15,18 @@ from safetensors.numpy import load_file
 import graphc as gc
 from graphc.aot import linking
 from graphc.aot.export import compiled_library
-from graphc.aot.report import report_of
-from graphc.cli import main
 from graphc.codegen.target import host_target
 from graphc.ir.parser import parse_graph
-from graphc.runtime import host
 from graphc.runtime.buffers import aligned_empty
-from graphc.runtime.errors import ArtifactError, IndexRangeError, TargetError
-from graphc.runtime.library import Library
-from tests.graphc.exporting import PROGRAM, STRICT, Model, c_compiler, declare, losses_of, run
-
-
-@pytest.fixture
-def model() -> Model:
-    return declare()
-
-
-@pytest.fixture
-def folder(model: Model, tmp_path: Path) -> Path:
-    model.export(tmp_path / "net")
-    return tmp_path / "net"
+from tests.graphc.exporting import (
+    PROGRAM,
+    STRICT,
+    Model,
+    c_compiler,
+    cpp_compiler,
+    losses_of,
+    run,
+)
 
 
 def test_all_files_are_there(folder: Path) -> None:
@@ -73,10 +61,10 @@ def test_c_computes_what_the_step_does(cpu: str, model: Model, tmp_path: Path) -
 
 
 def test_the_header_is_cpp_too(folder: Path) -> None:
-    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    assert compiler
     flags = ["-Wall", "-Wextra", "-Werror"]
-    run([compiler, *flags, "-x", "c++", "example.c", "-x", "none", "net.o", "-o", "e"], folder)
+    run(
+        [cpp_compiler(), *flags, "-x", "c++", "example.c", "-x", "none", "net.o", "-o", "e"], folder
+    )
     assert "train:" in run([folder / "e"], folder)
 
 
@@ -102,58 +90,6 @@ def test_threads_need_pthreads_and_nothing_else(model: Model, tmp_path: Path) ->
                for name in needed)  # fmt: skip
 
 
-# From Python.
-
-
-def test_a_library_runs_in_python(model: Model, folder: Path) -> None:
-    library = gc.load(folder)
-    expected = model.predict(model.x)
-    assert_array_equal(library.predict(model.x).shape, expected.shape)
-    np.testing.assert_allclose(library.predict(model.x), expected, rtol=1e-5, atol=1e-6)
-    first = library.train(model.x, model.y)
-    assert library.train(x=model.x, y=model.y) < first
-    library.reset()
-    assert library.train(model.x, model.y) == first
-    out = np.empty((16, 3), "float32")
-    assert library.predict(model.x, out=out) is out
-    assert repr(library) == "<Library net: train, predict>"
-    assert repr(library.train) == "<entry train(x: f32[16,8], y: i32[16]) -> (loss: f32[])>"
-    with pytest.raises(AttributeError, match="entries are train, predict"):
-        library.tran(model.x)
-
-
-def test_the_object_alone_runs_as_well(model: Model, folder: Path) -> None:
-    shared = gc.load(folder)
-    alone = Library(shared.manifest, folder / "net.o")
-    assert alone.train(model.x, model.y) == shared.train(model.x, model.y)
-    assert_array_equal(alone.state["w"], shared.state["w"])
-
-
-def test_python_checks_what_c_would_have_to(model: Model, folder: Path) -> None:
-    library = gc.load(folder)
-    before = library.state["w"].copy()
-    model.y[3] = 3
-    with pytest.raises(IndexRangeError, match=r"from -3 to 2.*got 3 at position"):
-        library.train(model.x, model.y)
-    with pytest.raises(gc.errors.ArgumentShapeError, match=r"x.*f32\[16,8\]"):
-        library.train(model.x[:3], model.y)
-    assert_array_equal(library.state["w"], before)
-
-
-def test_a_state_is_kept_and_restored(model: Model, folder: Path, tmp_path: Path) -> None:
-    library = gc.load(folder)
-    library.train(model.x, model.y)
-    kept, expected = library.state_block.tobytes(), library.predict(model.x)
-    other = gc.load(folder)
-    other.restore(kept)
-    assert_array_equal(other.predict(model.x), expected)
-    w = gc.param("w", np.ones(3, "float32"))
-    gc.export(tmp_path / "other", name="other", sum=gc.compile([], w.sum()))
-    stranger = gc.load(tmp_path / "other")
-    with pytest.raises(ArtifactError, match="not one of other"):
-        stranger.restore(kept)
-
-
 def test_c_refuses_a_state_that_is_not_its_own(model: Model, folder: Path) -> None:
     library = gc.load(folder)
     code = ctypes.CDLL(str(folder / linking.shared_name(library.manifest)))
@@ -176,6 +112,37 @@ def test_c_refuses_a_state_that_is_not_its_own(model: Model, folder: Path) -> No
     assert code.net_message(77) == code.net_message(-9) == b"unknown status"
 
 
+def test_the_version_of_the_interface_can_be_read(folder: Path) -> None:
+    library = gc.load(folder)
+    code = ctypes.CDLL(str(folder / linking.shared_name(library.manifest)))
+    assert ctypes.c_uint32.in_dll(code, "net_abi").value == 1
+    assert "#define net_abi_version 1\n" in (folder / "net.h").read_text()
+
+
+@pytest.mark.parametrize("form", ["object", "shared"])
+@pytest.mark.parametrize("language", ["c", "c++"])
+def test_header_and_object_of_two_builds_do_not_link(
+    form: str, language: str, model: Model, folder: Path, tmp_path: Path
+) -> None:
+    """Also where the program never calls init: it goes on with a state that it kept."""
+    other = gc.export(tmp_path / "other", name="net", train=model.train)
+    (tmp_path / "main.c").write_text(
+        '#include "net.h"\nint main(void) { return net_train(0, 0, 0, 0, 0) != net_unaligned; }\n'
+    )
+    compiler = c_compiler() if language == "c" else cpp_compiler()
+    for code in (folder, tmp_path / "other"):
+        linked = code / ("net.o" if form == "object" else linking.shared_name(other.manifest))
+        command = [compiler, "-Wall", "-Wextra", "-Werror", f"-I{folder}", "-x", language, "main.c"]
+        command += ["-x", "none", str(linked), "-o", "program"]
+        outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        if code == folder:
+            assert outcome.returncode == 0, outcome.stderr
+            run([tmp_path / "program"], tmp_path)
+        else:
+            assert outcome.returncode
+            assert gc.load(folder).manifest.build_symbol in outcome.stderr
+
+
 def test_an_object_that_needs_more_memory_does_not_fit_the_header(model: Model) -> None:
     """A build for another processor may: the program's workspace would be too small."""
     manifest = compiled_library(
@@ -185,126 +152,6 @@ def test_an_object_that_needs_more_memory_does_not_fit_the_header(model: Model) 
     other = replace(manifest, entries=(entry,))
     assert other.interface != manifest.interface
     assert other.model == manifest.model
-
-
-def test_no_compiler_is_needed_to_run(folder: Path) -> None:
-    """runtime/ alone: neither the graph nor the code generator nor LLVM can be imported."""
-    program = f"""
-import sys
-for name in ("graphc.ir", "graphc.codegen", "llvmlite"):
-    sys.modules[name] = None
-import numpy as np
-from graphc.runtime.loading import load
-library = load({str(folder)!r})
-x, y = np.zeros((16, 8), "float32"), np.zeros(16, "int32")
-print(float(library.train(x, y)))
-"""
-    printed = run([sys.executable, "-c", program], Path(gc.__path__[0]).parent)
-    library = gc.load(folder)
-    assert float(printed) == library.train(np.zeros((16, 8), "float32"), np.zeros(16, "int32"))
-
-
-# What is refused.
-
-
-def change_manifest(folder: Path, change: dict[str, Any]) -> None:
-    path = folder / "manifest.json"
-    document = json.loads(path.read_text())
-    document["manifest"] |= change
-    path.write_text(json.dumps(document))
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda f: (f / "net.o").write_bytes((f / "net.o").read_bytes()[:-1]), "net.o is damaged"),
-        (lambda f: (f / "net.h").write_text("nothing"), "net.h is damaged"),
-        (lambda f: (f / "net.pc").unlink(), "net.pc cannot be read"),
-        (lambda f: change_manifest(f, {"abi": 7}), "version 7 of the library's interface is not 1"),
-        (lambda f: change_manifest(f, {"threads": "two"}), "threads must be int"),
-        (lambda f: change_manifest(f, {"threads": 3}), "manifest.json is damaged"),
-        (lambda f: change_manifest(f, {"name": "net/2"}), "'net/2' is no C identifier"),
-        (lambda f: change_manifest(f, {"requirements": [["mmx9"]]}), "no instruction set 'mmx9'"),
-        (lambda f: change_manifest(f, {"requirements": [[], []]}), "or does not say which"),
-        (lambda f: change_manifest(f, {"requirements": [[1]]}), r"\[0\]\[0\] must be str"),
-    ],
-)
-def test_a_damaged_folder(damage: Any, message: str, folder: Path) -> None:
-    damage(folder)
-    with pytest.raises(ArtifactError, match=message):
-        gc.load(folder)
-
-
-def test_another_platform(model: Model, tmp_path: Path) -> None:
-    model.export(tmp_path / "net", target="riscv64-unknown-linux-gnu")
-    with pytest.raises(TargetError, match="made for riscv64-unknown-linux-gnu, and this process"):
-        gc.load(tmp_path / "net")
-
-
-def test_an_older_processor(model: Model, tmp_path: Path, monkeypatch: Any) -> None:
-    model.export(tmp_path / "net", target="x86_64-unknown-linux-gnu", cpu="x86-64-v4")
-    flags = tmp_path / "cpuinfo"
-    flags.write_text("flags : sse2 avx avx2 fma\n")
-    monkeypatch.setattr(host, "_CPU_INFO", flags)
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    with pytest.raises(TargetError, match="x86-64-v4, and this machine lacks avx512bw, avx512cd"):
-        gc.load(tmp_path / "net")
-
-
-def test_code_refuses_where_the_system_says_nothing(
-    model: Model, tmp_path: Path, monkeypatch: Any
-) -> None:
-    """There is no processor yet with all that this code may use."""
-    target = "x86_64-unknown-linux-gnu"
-    model.export(tmp_path / "net", target=target, cpu="diamondrapids", features="+xop")
-    monkeypatch.setattr(host, "_CPU_INFO", tmp_path / "nothing")
-    if host_target().triple != target:
-        return
-    with pytest.raises(TargetError, match=r"lacks instructions that .* it may be .*xop"):
-        gc.load(tmp_path / "net")
-
-
-def test_files_of_others_are_left_alone(model: Model, tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ArtifactError, match=r"such as 'mine.txt'\n.*force=True"):
-        model.export(tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
-    model.export(tmp_path, force=True)
-    assert not (tmp_path / "mine.txt").exists()
-    gc.export(tmp_path, name="net", predict=model.predict)
-    assert not (tmp_path / "train.gir").exists()
-
-
-def test_python_functions_are_refused(tmp_path: Path) -> None:
-    x = gc.input("x", 3)
-    y = gc.call(np.tanh, x, shape=3)
-    with pytest.raises(gc.errors.BoundaryError, match="f calls tanh, which is in this process"):
-        gc.export(tmp_path / "net", f=gc.compile([x], y))
-    assert not (tmp_path / "net").exists()
-
-
-def test_two_parameters_of_one_name(tmp_path: Path) -> None:
-    first, second = (gc.param("w", np.ones(3, "float32")) for _ in range(2))
-    one, two = gc.compile([], first.sum()), gc.compile([], second.sum())
-    with pytest.raises(gc.errors.NameClashError, match="two different parameters are named w"):
-        gc.export(tmp_path / "net", one=one, two=two)
-
-
-def test_a_missing_linker_is_named(model: Model, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("shutil.which", lambda _: None)
-    monkeypatch.setattr(linking, "zig", lambda: None)
-    written = model.export(tmp_path / "net")
-    assert (tmp_path / "net" / "net.o").exists()
-    assert [note.split(":")[0] for note in written.notes] == [
-        "the static library was not made",
-        "the shared library was not made",
-    ]
-    assert "install binutils" in written.notes[0]
-    library = gc.load(tmp_path / "net")
-    assert library.train(model.x, model.y) > 0
-
-
-# Types, sizes and the command.
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float16", "bfloat16", "float64"])
@@ -341,69 +188,3 @@ def test_the_report_counts_the_object(model: Model, tmp_path: Path) -> None:
     assert "memory (state and workspace)" in str(report)
     assert "undefined symbols: none" in str(report)
     assert "Nothing needs to be linked" in (tmp_path / "net" / "net.h").read_text()
-    assert callable(report_of)
-
-
-TRAIN = """
-import numpy as np
-import graphc as gc
-x = gc.input("x", (4, 3))
-w = gc.param("w", SEED.standard_normal((3, 2)).astype("float32"))
-loss = gc.tanh(x @ w).sum()
-train = gc.compile([x], loss, updates={w: w - 0.1 * gc.grad(loss, w)})
-predict = gc.compile([x], x @ w)
-"""
-
-
-def test_the_command_builds_and_checks(tmp_path: Path, capsys: Any) -> None:
-    path = tmp_path / "train.py"
-    path.write_text(TRAIN.replace("SEED", "np.random.default_rng(0)"))
-    arguments = ["build", f"{path}:train", f"{path}:predict", "-o", str(tmp_path / "net")]
-    assert main([*arguments, "--check", "--report"]) == 0
-    shown = capsys.readouterr()
-    assert "net.h" in shown.out
-    assert "bytes of code" in shown.out
-    assert "the same bytes" in shown.err
-    assert main([*arguments, "--json", "--report"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert document["report"]["name"] == "net"
-    assert gc.load(tmp_path / "net").predict(np.ones((4, 3), "float32")).shape == (4, 2)
-
-
-def test_a_build_that_differs_is_found(tmp_path: Path, capsys: Any) -> None:
-    path = tmp_path / "train.py"
-    path.write_text(TRAIN.replace("SEED", "np.random.default_rng()"))
-    arguments = ["build", f"{path}:train", "-o", str(tmp_path / "net"), "--check"]
-    assert main(arguments) == 2
-    assert "without a seed?" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["FILE:trian"], "did you mean 'train'"),
-        (["FILE:train", "--cpu", "x86-64-v9"], "no processor 'x86-64-v9'"),
-        (["FILE:train", "--target", "x86_46-linux"], "no target 'x86_46-linux'"),
-        (["FILE"], "makes several: choose one"),
-        (["none.py:x"], "there is no file"),
-    ],
-)
-def test_the_command_refuses(
-    arguments: list[str], message: str, tmp_path: Path, capsys: Any
-) -> None:
-    path = tmp_path / "train.py"
-    path.write_text(TRAIN.replace("SEED", "np.random.default_rng(0)"))
-    given = [each.replace("FILE", str(path)) for each in arguments]
-    assert main(["build", *given, "-o", str(tmp_path / "net")]) == 2
-    shown = capsys.readouterr()
-    assert message in shown.err
-    assert shown.out == ""
-    assert not (tmp_path / "net").exists()
-
-
-def test_cmake_finds_it(folder: Path, tmp_path: Path) -> None:
-    cmake = shutil.which("cmake")
-    assert cmake, "this test needs cmake"
-    subprocess.run([cmake, "-S", folder, "-B", tmp_path / "b"], check=True, capture_output=True)
-    subprocess.run([cmake, "--build", tmp_path / "b"], check=True, capture_output=True)
-    assert "train:" in run([tmp_path / "b" / "example"], tmp_path)

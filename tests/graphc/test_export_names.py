@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from numpy.testing import assert_array_equal
 import graphc as gc
 from graphc.cli import main
 from graphc.runtime.library_manifest import RESERVED
-from tests.graphc.exporting import STRICT, c_compiler, cpp_compiler, run
+from tests.graphc.exporting import STRICT, c_compiler, cpp_compiler, run, tool
 
 X = np.arange(3, dtype="float32")
 
@@ -97,9 +95,7 @@ def test_of_a_library(name: str, tmp_path: Path) -> None:
     """With the compiler's own ways, and with CMake."""
     written = gc.export(tmp_path / name, f=doubling())
     run_example(tmp_path / name, written.manifest.name)
-    cmake = shutil.which("cmake")
-    assert cmake, "this test needs cmake"
-    subprocess.run([cmake, "-S", tmp_path / name, "-B", tmp_path / "b"], check=True)
+    run([tool("cmake"), "-S", tmp_path / name, "-B", tmp_path / "b"], tmp_path)
 
 
 def test_arrays_of_the_example_do_not_clash(tmp_path: Path) -> None:

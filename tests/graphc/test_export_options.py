@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.aot import linking
+from tests.graphc.exporting import Model
 
 X86_64 = "x86_64-unknown-linux-gnu"
 
@@ -62,6 +64,20 @@ def test_a_limit_of_memory_holds_in_the_library(tmp_path: Path) -> None:
         assert written.report.workspace_bytes <= limit
     library, data = gc.load(tmp_path / "net1"), np.ones((16, 24), "float32")
     assert [library.f(data) for _ in range(5)] == [limited(data) for _ in range(5)]
+
+
+def test_a_missing_linker_is_named(model: Model, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr(linking, "zig", lambda: None)
+    written = model.export(tmp_path / "net")
+    assert (tmp_path / "net" / "net.o").exists()
+    assert [note.split(":")[0] for note in written.notes] == [
+        "the static library was not made",
+        "the shared library was not made",
+    ]
+    assert "install binutils" in written.notes[0]
+    library = gc.load(tmp_path / "net")
+    assert library.train(model.x, model.y) > 0
 
 
 def test_a_linker_that_fails_leaves_the_object(tmp_path: Path, monkeypatch: Any) -> None:

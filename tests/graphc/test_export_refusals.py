@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,30 +13,8 @@ from numpy.testing import assert_array_equal
 
 import graphc as gc
 from graphc.aot import export as export_module
-from graphc.cli import main
 from graphc.runtime.errors import ArtifactError
-
-PROGRAM = """
-import numpy as np
-import graphc as gc
-x = gc.input("x", (4, 3))
-w = gc.param(NAME, np.ones((3, 2), "float32"))
-loss = gc.tanh(x @ w).sum()
-train = gc.compile([x], loss, updates={w: w - 0.1 * gc.grad(loss, w)})
-predict = gc.compile([x], x @ w)
-graph = gc.build_graph([x], loss)
-watched = gc.compile([x], loss, debug_nans=True)
-@gc.jit
-def traced(a):
-    return a * 2
-"""
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    path = tmp_path / "program.py"
-    path.write_text(PROGRAM.replace("NAME", "'w'"))
-    return path
+from tests.graphc.exporting import Model
 
 
 @pytest.fixture
@@ -54,8 +31,8 @@ def never_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_module, "compiled_library", compiled)
 
 
-def test_a_python_function_in_a_body(tmp_path: Path, never_compiled: None) -> None:
-    """Of a loop, of a branch, and of a loop in a branch."""
+def test_a_python_function(tmp_path: Path, never_compiled: None) -> None:
+    """Also in the body of a loop, and of a loop in a branch."""
     x = gc.input("x", 3)
 
     def outside(value: gc.Tensor) -> Any:
@@ -65,9 +42,10 @@ def test_a_python_function_in_a_body(tmp_path: Path, never_compiled: None) -> No
         last, _ = gc.scan(lambda carry, _: (outside(carry), None), value, length=2)
         return last
 
+    plain = gc.compile([x], outside(x))
     in_scan = gc.compile([x], loop(x))
     in_cond = gc.compile([x], gc.cond(x.sum() > 0, loop, lambda value: value, x))
-    for entry in (in_scan, in_cond):
+    for entry in (plain, in_scan, in_cond):
         with pytest.raises(gc.errors.BoundaryError, match="learn calls sinh, which is in this"):
             gc.export(tmp_path / "net", learn=entry)
     assert not (tmp_path / "net").exists()
@@ -136,7 +114,25 @@ def test_one_step_as_two_entries(step: gc.Step, tmp_path: Path) -> None:
     assert_array_equal(library.second(x), [3, 3, 3])
 
 
+def test_two_parameters_of_one_name(tmp_path: Path) -> None:
+    first, second = (gc.param("w", np.ones(3, "float32")) for _ in range(2))
+    one, two = gc.compile([], first.sum()), gc.compile([], second.sum())
+    with pytest.raises(gc.errors.NameClashError, match="two different parameters are named w"):
+        gc.export(tmp_path / "net", one=one, two=two)
+
+
 # Where it is written.
+
+
+def test_files_of_others_are_left_alone(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"such as 'mine.txt'\n.*force=True"):
+        model.export(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
+    model.export(tmp_path, force=True)
+    assert not (tmp_path / "mine.txt").exists()
+    gc.export(tmp_path, name="net", predict=model.predict)
+    assert not (tmp_path / "train.gir").exists()
 
 
 def test_the_package_for_parameters_is_missed_at_once(
@@ -233,83 +229,3 @@ def test_tools_that_cannot_be_run(
     assert len(written.notes) == 2
     assert all("a library was not made: " in note for note in written.notes)
     assert_array_equal(gc.load(tmp_path / "net").f(np.ones(3, "float32")), [2, 2, 2])
-
-
-# The command.
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["FILE:traced"], "'traced' in .* is no step but Jitted: declare the inputs"),
-        (["FILE:w"], "'w' in .* is no step but Parameter"),
-        (["FILE:graph"], "'graph' in .* is no step but Graph: compile it with gc.compile"),
-        (["FILE:watched"], "watched was compiled with debug_nans=True"),
-        (["FILE:nothing"], "has no step or graph 'nothing'. It has: train"),
-        (["FILE:train", "OTHER:train"], "called 'train'; name one otherwise: train_2="),
-        (["a=FILE:trian"], "did you mean 'train'"),
-        (["target=FILE:train"], "an entry cannot be named target"),
-        (["3=FILE:train"], "there is no file 3="),
-        (["FILE:train", "--features", "+avx3"], "no feature 'avx3'; did you mean avx"),
-        (["FILE:train", "--cpu", "i386"], "is no target: "),
-        (["FILE:train", "--target", "x86_64-unknown-linx-gnu"], "does not know 'linx'"),
-    ],
-)
-def test_the_command_refuses(
-    arguments: list[str],
-    message: str,
-    program: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    other = tmp_path / "other.py"
-    other.write_text(program.read_text())
-    given = [each.replace("FILE", str(program)).replace("OTHER", str(other)) for each in arguments]
-    options = ["--target", "x86_64-unknown-linux-gnu", "-o", str(tmp_path / "net")]
-    assert main(["build", *options, *given]) == 2
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert "Traceback" not in shown.err
-    assert re.search(message, shown.err), shown.err
-    assert not (tmp_path / "net").exists()
-
-
-def test_steps_of_one_name_get_others(program: Path, tmp_path: Path, capsys: Any) -> None:
-    other = tmp_path / "a=b.py"
-    other.write_text(PROGRAM.replace("NAME", "'v'"))
-    steps = [
-        f"{program}:train",
-        f"learn={other}:train",
-        f"again={program}:train",
-        f"{other}:predict",
-    ]
-    assert main(["build", *steps, "-o", str(tmp_path / "net"), "--check"]) == 0
-    library = gc.load(tmp_path / "net")
-    assert [entry._entry.name for entry in library] == ["train", "learn", "again", "predict"]
-    assert set(library.state) == {"w", "v"}
-
-
-def test_the_check_runs_where_the_build_did(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    """A program may read files of the folder that it is started in."""
-    np.save(tmp_path / "weights.npy", np.ones((3, 2), "float32"))
-    text = PROGRAM.replace("NAME", "'w'").replace(
-        'np.ones((3, 2), "float32")', "np.load('weights.npy')"
-    )
-    (tmp_path / "program.py").write_text(text)
-    monkeypatch.chdir(tmp_path)
-    assert main(["build", "program.py:train", "-o", "net", "--check"]) == 0
-    assert "the same bytes" in capsys.readouterr().err
-
-
-def test_an_interrupt_ends_without_a_traceback(
-    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(export_module, "compiled_library", interrupted)
-    assert main(["build", f"{program}:train", "-o", str(tmp_path / "net")]) == 130
-    assert capsys.readouterr().err.strip().endswith("graphc build: interrupted")
-    assert not (tmp_path / "net").exists()

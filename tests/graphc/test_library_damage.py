@@ -120,6 +120,9 @@ def test_a_forged_manifest_is_refused_or_does_no_harm(
         (("state", 0, "shape", 0), 2**62, "'w' has the impossible shape"),
         (("requirements",), [["avx3"]], "has no instruction set 'avx3' to require"),
         (("requirements",), [], "for no processor"),
+        (("requirements",), [[], []], "or does not say which"),
+        (("requirements",), [[1]], r"\[0\]\[0\] must be str"),
+        (("threads",), "two", "threads must be int"),
         (("threads",), 0, "0 is no number of threads"),
         (("threads",), 2**40, "is no number of threads"),
         (("entries", 0, "workspace_bytes"), -64, "-64 is no number of bytes"),
@@ -129,6 +132,7 @@ def test_a_forged_manifest_is_refused_or_does_no_harm(
         (("entries", 0, "name"), "initialize", "code and its manifest are of one build"),
         (("entries", 0, "name"), "predict", "a name occurs twice"),
         (("entries", 0, "name"), "a;b", "'a;b' is no C identifier"),
+        (("name",), "net/2", "'net/2' is no C identifier"),
         (("name",), "posix", "does not list posix.o|cannot be loaded"),
         (("files", 0, "name"), "../net.o", "lists '../net.o', which is no file of it"),
         (("files", 0, "name"), "a\0", "which is no file of it"),
@@ -185,6 +189,21 @@ def test_a_file_in_place_of_another(
         gc.load(folder)
     with pytest.raises(ArtifactError, match="its object cannot be linked"):
         Library(read(original)[0], folder / "net.o")
+
+
+def test_a_file_that_is_missing(folder: Path) -> None:
+    (folder / "net.pc").unlink()
+    with pytest.raises(ArtifactError, match=r"net\.pc cannot be read"):
+        gc.load(folder)
+
+
+def test_a_manifest_without_its_digest(folder: Path) -> None:
+    path = folder / "manifest.json"
+    document = json.loads(path.read_text())
+    document["manifest"]["threads"] = 3
+    path.write_text(json.dumps(document))
+    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged"):
+        gc.load(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Libraries in Python: several in one process, rebuilt ones, and without the compiler."""
+"""Libraries in Python: calls, states, several in one process, and without the compiler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from numpy.testing import assert_array_equal
 from safetensors.numpy import load_file, save_file
 
 import graphc as gc
-from tests.graphc.exporting import declare, run
+from graphc.runtime.errors import ArtifactError, IndexRangeError
+from graphc.runtime.library import Library
+from tests.graphc.exporting import Model, run
 
 X = np.ones(3, "float32")
 
@@ -23,6 +25,55 @@ X = np.ones(3, "float32")
 def adding(value: float) -> gc.Step:
     x, w = gc.input("x", 3), gc.param("w", np.full(3, value, "float32"))
     return gc.compile([x], x + w, {w: w + x}, name="f")
+
+
+def test_a_library_runs_in_python(model: Model, folder: Path) -> None:
+    library = gc.load(folder)
+    expected = model.predict(model.x)
+    assert_array_equal(library.predict(model.x).shape, expected.shape)
+    np.testing.assert_allclose(library.predict(model.x), expected, rtol=1e-5, atol=1e-6)
+    first = library.train(model.x, model.y)
+    assert library.train(x=model.x, y=model.y) < first
+    library.reset()
+    assert library.train(model.x, model.y) == first
+    out = np.empty((16, 3), "float32")
+    assert library.predict(model.x, out=out) is out
+    assert repr(library) == "<Library net: train, predict>"
+    assert repr(library.train) == "<entry train(x: f32[16,8], y: i32[16]) -> (loss: f32[])>"
+    with pytest.raises(AttributeError, match="entries are train, predict"):
+        library.tran(model.x)
+
+
+def test_the_object_alone_runs_as_well(model: Model, folder: Path) -> None:
+    shared = gc.load(folder)
+    alone = Library(shared.manifest, folder / "net.o")
+    assert alone.train(model.x, model.y) == shared.train(model.x, model.y)
+    assert_array_equal(alone.state["w"], shared.state["w"])
+
+
+def test_python_checks_what_c_would_have_to(model: Model, folder: Path) -> None:
+    library = gc.load(folder)
+    before = library.state["w"].copy()
+    model.y[3] = 3
+    with pytest.raises(IndexRangeError, match=r"from -3 to 2.*got 3 at position"):
+        library.train(model.x, model.y)
+    with pytest.raises(gc.errors.ArgumentShapeError, match=r"x.*f32\[16,8\]"):
+        library.train(model.x[:3], model.y)
+    assert_array_equal(library.state["w"], before)
+
+
+def test_a_state_is_kept_and_restored(model: Model, folder: Path, tmp_path: Path) -> None:
+    library = gc.load(folder)
+    library.train(model.x, model.y)
+    kept, expected = library.state_block.tobytes(), library.predict(model.x)
+    other = gc.load(folder)
+    other.restore(kept)
+    assert_array_equal(other.predict(model.x), expected)
+    w = gc.param("w", np.ones(3, "float32"))
+    gc.export(tmp_path / "other", name="other", sum=gc.compile([], w.sum()))
+    stranger = gc.load(tmp_path / "other")
+    with pytest.raises(ArtifactError, match="not one of other"):
+        stranger.restore(kept)
 
 
 def test_two_libraries_of_one_name(tmp_path: Path) -> None:
@@ -60,9 +111,8 @@ def test_a_folder_that_was_moved_and_cannot_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_nothing_of_the_compiler_is_imported(threads: int, tmp_path: Path) -> None:
+def test_nothing_of_the_compiler_is_imported(threads: int, model: Model, tmp_path: Path) -> None:
     """Where there is a shared library: not the graph, not the code generator, not LLVM."""
-    model = declare()
     model.export(tmp_path / "net", threads=threads)
     program = f"""
 import sys
