@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.graphc.exporting import STEPS, declare, run
-from tests.platforms.emulated import check, tool
+from tests.graphc.exporting import STEPS, declare, run, tool
+from tests.platforms.emulated import check
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "microcontroller"
 

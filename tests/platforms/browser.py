@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +14,6 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
@@ -26,9 +21,11 @@ from selenium.webdriver.support.ui import Select
 from tests.platforms.driving import (
     choose,
     choose_data,
+    chromium,
     number,
     pixels,
     press,
+    served,
     set_field,
     text,
     train,
@@ -37,15 +34,6 @@ from tests.platforms.driving import (
 )
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "browser"
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
-)
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -64,28 +52,14 @@ def site(tmp_path_factory: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
-    handler = functools.partial(Quiet, directory=str(site.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with served(site.parent) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: Any) -> Iterator[webdriver.Chrome]:
-    options = Options()
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.binary_location = tool("chromium")
-    driver = webdriver.Chrome(options, Service(tool("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    assert found, f"this test needs {name}"
-    return found
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
+        yield started
 
 
 @pytest.fixture

@@ -1,17 +1,62 @@
-"""What a reader does with the page of examples/browser, and what is then to be seen.
+"""A browser with the page of examples/browser: what a reader does, and what is then to be seen.
 
-Owns these words of the tests. Drives a browser that Selenium started.
+Owns these words of the tests, the browser, which Selenium drives, and the server of the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from tests.graphc.exporting import tool
+
 PATIENCE = 60
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
+)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a server of the files in a folder."""
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+
+
+@contextmanager
+def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
+    """A browser that keeps what it must in a folder of its own."""
+    options = Options()
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.binary_location = tool("chromium")
+    driver = webdriver.Chrome(options, Service(tool("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()
 
 
 def visit(driver: webdriver.Chrome, url: str) -> None:

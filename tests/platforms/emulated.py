@@ -6,7 +6,6 @@ differ between platforms, whose vectors are of different widths, but not from bu
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,16 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.aot.linking import zig
 from graphc.runtime.buffers import ALIGNMENT
 from graphc.runtime.library_manifest import WRONG_PROCESSOR
-from tests.graphc.exporting import PROGRAM, STEPS, declare, losses_of, run
+from tests.graphc.exporting import PROGRAM, STEPS, declare, losses_of, run, tool
+from tests.platforms.machines import MACHINES, c_for
 
 TOLERANCE = 2e-4
 
 X86_64 = "x86_64-unknown-linux-gnu"
 
-LINUX = {
-    X86_64: ("x86_64-linux-musl", "qemu-x86_64"),
-    "aarch64-unknown-linux-gnu": ("aarch64-linux-musl", "qemu-aarch64"),
-    "riscv64-unknown-linux-gnu": ("riscv64-linux-musl", "qemu-riscv64"),
-    "armv7-unknown-linux-gnueabihf": ("arm-linux-musleabihf", "qemu-arm"),
-    "i686-unknown-linux-gnu": ("x86-linux-musl", "qemu-i386"),
-}
+LINUX = [name for name, machine in MACHINES.items() if not machine.is_web]
 
 WASM = """
 import fs from "fs";
@@ -64,35 +57,21 @@ def expected() -> list[float]:
     return declare().losses()
 
 
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    assert found, f"this test needs {name}"
-    return found
-
-
-def c_for(platform: str, cpu: str = "baseline") -> list[str]:
-    """A command that compiles and links C for a platform and a processor of it."""
-    compiler = zig()
-    assert compiler, "this test needs the package ziglang"
-    return [*compiler, "cc", "-target", platform, "-static", "-O1", f"-mcpu={cpu}"]
-
-
 def check(losses: list[float], expected: list[float]) -> None:
     assert len(losses) == STEPS
     np.testing.assert_allclose(losses, expected, rtol=TOLERANCE)
     assert losses[-1] < 0.6 * losses[0]
 
 
-@pytest.mark.parametrize("triple", LINUX)
-def test_linux(triple: str, expected: list[float], tmp_path: Path) -> None:
-    platform, emulator = LINUX[triple]
-    declare().export(tmp_path / "net", target=triple)
+@pytest.mark.parametrize("name", LINUX)
+def test_linux(name: str, expected: list[float], tmp_path: Path) -> None:
+    machine = MACHINES[name]
+    declare().export(tmp_path / "net", target=machine.triple, cpu=machine.cpu)
     (tmp_path / "main.c").write_text(PROGRAM)
-    compiler = zig()
-    assert compiler, "this test needs the package ziglang"
-    options = ["-target", platform, "-static", "-O1", "-std=c99", "-Inet"]
-    run([*compiler, "cc", *options, "main.c", "net/net.o", "-o", "program"], tmp_path)
-    check(losses_of(run([tool(emulator), tmp_path / "program"], tmp_path)), expected)
+    options = ["-std=c99", "-Inet", "main.c", "net/net.o", "-o", "program"]
+    run([*c_for(machine), *options], tmp_path)
+    emulator, *flags = machine.emulator
+    check(losses_of(run([tool(emulator), *flags, tmp_path / "program"], tmp_path)), expected)
 
 
 @pytest.mark.parametrize("features", ["", "-simd128"])
@@ -111,13 +90,13 @@ def test_web_assembly(features: str, expected: list[float], tmp_path: Path) -> N
 def test_the_best_version_is_chosen(cpu: str, expected: list[float], tmp_path: Path) -> None:
     declare().export(tmp_path / "net", target=X86_64, cpu="x86-64,haswell,x86-64-v4")
     (tmp_path / "main.c").write_text(PROGRAM)
-    built = [*c_for("x86_64-linux-musl", "x86_64"), "-Inet", "main.c", "net/net.o"]
+    built = [*c_for(MACHINES["x86-64"]), "-Inet", "main.c", "net/net.o"]
     run([*built, "-o", "program"], tmp_path)
     emulator = [tool("qemu-x86_64"), "-cpu", cpu]
     check(losses_of(run([*emulator, tmp_path / "program"], tmp_path)), expected)
 
 
-MACHINES = {
+PROCESSORS = {
     "64": (X86_64, ["x86-64", "nehalem", "sandybridge", "x86-64-v2,haswell,znver4", "x86-64-v4"]),
     "32": ("i686-unknown-linux-gnu", ["pentium4", "nehalem", "haswell,x86-64-v4"]),
 }
@@ -165,7 +144,7 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     first library gives them a state, as a file may do that another machine wrote."""
     folder, programs = tmp_path_factory.mktemp("asking"), {}
     step = declare().train
-    for bits, (triple, processors) in MACHINES.items():
+    for bits, (triple, processors) in PROCESSORS.items():
         names = [f"lib_{number}" for number in range(len(processors))]
         for name, cpu in zip(names, processors, strict=True):
             gc.export(folder / bits / name, name=name, train=step, target=triple, cpu=cpu)
@@ -174,7 +153,7 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         text = text.replace("FUNCTIONS", "".join(ASKED.replace("N", each) for each in numbers))
         text = text.replace("CALLS", " ".join(f"ask_{each}();" for each in numbers))
         (folder / bits / "main.c").write_text(text)
-        built = c_for(*{"64": ("x86_64-linux-musl", "x86_64"), "32": ("x86-linux-musl",)}[bits])
+        built = c_for(MACHINES[{"64": "x86-64", "32": "i686"}[bits]])
         for name in names:
             built += [f"-I{name}", f"{name}/{name}.o"]
         run([*built, "main.c", "-o", "program"], folder / bits)
@@ -190,6 +169,6 @@ def test_a_processor_that_lacks_something(bits: str, cpu: str, asking: dict[str,
     runs = CAN_RUN[bits, cpu]
     expected = [
         "0 0 0" if number in runs else " ".join([str(WRONG_PROCESSOR)] * 3)
-        for number in range(len(MACHINES[bits][1]))
+        for number in range(len(PROCESSORS[bits][1]))
     ]
     assert printed.splitlines() == expected

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from graphc.codegen.processors import named_target
 from graphc.codegen.requirements import requirements_of
 from graphc.codegen.target import host_target
 from graphc.runtime.library_manifest import LibraryEntry, LibraryManifest, padded
+from tests.graphc.exporting import tool
 
 HERE = Path(__file__).parent
 
@@ -34,7 +34,7 @@ class Machine:
     emulator: tuple[str, ...]
     cpu: str = ""
     features: str = ""
-    zig_cpu: str = ""
+    zig_cpu: str = "baseline"
 
     @property
     def is_web(self) -> bool:
@@ -59,6 +59,14 @@ MACHINES = {
 }  # fmt: skip
 
 
+def c_for(machine: Machine) -> list[str]:
+    """A command that compiles and links C for a machine."""
+    compiler = zig()
+    assert compiler, "this test needs the package ziglang"
+    command = [*compiler, "cc", "-target", machine.platform, "-static", "-O1"]
+    return [*command, f"-mcpu={machine.zig_cpu}"]
+
+
 def program(compiled: CompiledLibrary, machine: Machine, folder: Path) -> list[str]:
     """The command of a program, made in `folder`, that calls every entry of a library: from there,
     with the files of inputs and outputs, as `calls.c` says."""
@@ -72,15 +80,11 @@ def _linux_program(compiled: CompiledLibrary, machine: Machine, folder: Path) ->
     (folder / "library.o").write_bytes(compiled.object_bytes)
     (folder / "library.h").write_text(header_text(manifest, compiled.undefined))
     (folder / "table.h").write_text(_table_text(manifest))
-    compiler = zig()
-    assert compiler, "this test needs the package ziglang"
     # Zig takes files of one name for the same, whatever folder "." is.
-    options = ["-target", machine.platform, "-static", "-O1", "-std=c99", "-I", str(folder)]
-    options += [f"-mcpu={machine.zig_cpu}"] if machine.zig_cpu else []
-    options += ["-pthread"] if manifest.threads > 1 else []
+    options = ["-std=c99", "-I", str(folder), *(["-pthread"] if manifest.threads > 1 else [])]
     sources = [str(HERE / "calls.c"), str(folder / "library.o")]
     subprocess.run(
-        [*compiler, "cc", *options, *sources, "-o", "program"],
+        [*c_for(machine), *options, *sources, "-o", "program"],
         cwd=folder, check=True, capture_output=True, text=True,
         env={**os.environ, "ZIG_LOCAL_CACHE_DIR": str(folder / "cache")},
     )  # fmt: skip
@@ -164,9 +168,3 @@ def _caller(entry: LibraryEntry, count: int) -> str:
         f"static int call_{entry.name}(void *state, void *workspace, void **arrays) {{\n"
         f"    return library_{entry.name}({arrays});\n}}"
     )
-
-
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    assert found, f"this test needs {name}"
-    return found

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.graphc.exporting import run
-from tests.platforms.emulated import tool
+from tests.graphc.exporting import run, tool
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "embed_rust"
 
