@@ -74,7 +74,9 @@ def moved(
     with np.errstate(all="ignore"):
         step = rng.choice([-2.0, 2.0], value.shape) * precision(dtype)
         largest = np.max(np.abs(wide), initial=0, where=np.isfinite(wide)) or 1.0
-        return np.asarray(rounded(wide + step * (largest if as_a_whole else wide), dtype))
+        wide = wide + step * (largest if as_a_whole else wide)
+        # Nobody promises the sign of a NaN.
+        return np.asarray(rounded(np.where(np.isnan(wide), np.copysign(wide, step), wide), dtype))
 
 
 def precision(dtype: DType) -> float:
