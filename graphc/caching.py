@@ -138,7 +138,7 @@ def load_pool_from(cache: Cache) -> None:
 
 def _pool_key() -> bytes:
     triple = host_target().triple
-    text = repr(("pool", triple, pool_text(triple), compiler()))
+    text = repr(("pool", triple, pool_text(triple, linked=False), compiler()))
     return hashlib.sha256(text.encode()).digest()
 
 

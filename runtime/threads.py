@@ -69,7 +69,16 @@ define internal void @graphc.pool.set_mode(i64 %mode) {
 """
 
 _FORKS = """
-; glibc exports the first of these, other C libraries the second.
+declare i32 @pthread_atfork(ptr, ptr, ptr)
+define internal void @graphc.pool.watch_fork() {
+  call i32 @pthread_atfork(ptr null, ptr null, ptr @graphc.pool.forget)
+  ret void
+}
+"""
+"""For a program that is linked, be it statically: a weak reference would not bring it in."""
+
+_FORKS_OF_GLIBC = """
+; The shared glibc exports the first of these, other C libraries the second.
 declare extern_weak i32 @__register_atfork(ptr, ptr, ptr, ptr)
 declare extern_weak i32 @pthread_atfork(ptr, ptr, ptr)
 define internal void @graphc.pool.watch_fork() {
@@ -83,15 +92,7 @@ second:
   ret void
 }
 """
-
-# Apple's linker takes no name, not even a weak one, that its libraries do not have.
-_FORKS_OF_APPLE = """
-declare i32 @pthread_atfork(ptr, ptr, ptr)
-define internal void @graphc.pool.watch_fork() {
-  call i32 @pthread_atfork(ptr null, ptr null, ptr @graphc.pool.forget)
-  ret void
-}
-"""
+"""For a process that finds functions by their names."""
 
 _PROCESSORS = {"x86_64": _X86, "aarch64": _ARM, "arm64": _ARM}
 """What is said of a processor, by the head of its triple. The mode of others is left as it is."""
@@ -102,12 +103,13 @@ _loaded: list[int] = []
 """The address of the pool's function, once it is there."""
 
 
-def pool_text(triple: str) -> str:
-    """The LLVM text of the pool for a machine."""
+def pool_text(triple: str, *, linked: bool = True) -> str:
+    """The LLVM text of the pool for a machine: to be `linked` with its C library, or loaded into
+    a process that has one."""
     text = Path(__file__).with_name("threads.ll").read_text(encoding="utf-8")
     is_apple = "darwin" in triple or "macos" in triple
     text = text.replace("{set_mask}", "3" if is_apple else "2")
-    text += _FORKS_OF_APPLE if is_apple else _FORKS
+    text += _FORKS if linked or is_apple else _FORKS_OF_GLIBC
     return text + _PROCESSORS.get(triple.split("-")[0], _OTHER)
 
 
@@ -134,7 +136,7 @@ def compiled_pool() -> bytes:
     machine = llvm.Target.from_triple(triple).create_target_machine(
         opt=0, reloc="pic", codemodel="small"
     )
-    code: bytes = machine.emit_object(llvm.parse_assembly(pool_text(triple)))
+    code: bytes = machine.emit_object(llvm.parse_assembly(pool_text(triple, linked=False)))
     return code
 
 

@@ -66,7 +66,7 @@ def test_every_op_has_a_share() -> None:
     }
 
 
-@pytest.mark.parametrize("machine", ["aarch64"])
+@pytest.mark.parametrize("machine", ["aarch64", "riscv64"])
 def test_threads_change_no_bit(machine: str, tmp_path: Path) -> None:
     problems = [problem.apart(f"p{i}.") for i, problem in enumerate(shared_problems())]
     results = []
