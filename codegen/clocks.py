@@ -16,6 +16,7 @@ from graphc.codegen.target import Target
 from graphc.codegen.values import POINTER, Value, index
 from graphc.ir.types import int64
 from graphc.runtime.artifact import PROFILE_SYMBOL
+from graphc.runtime.platforms import system
 
 _HEAD = 2
 """Words of the table ahead of those of the kernels, two for each."""
@@ -71,7 +72,7 @@ class Clocks:
             return function.emit("call i64 @llvm.readcyclecounter()", int64)
         function.module.declare("declare i32 @clock_gettime(i32, ptr)")
         time = function.stack_slots(int64, 2)
-        monotonic = _DARWIN if "darwin" in self._target.triple else _LINUX
+        monotonic = _DARWIN if system(self._target.triple) == "darwin" else _LINUX
         function.raw(f"call i32 @clock_gettime(i32 {monotonic}, {time.typed})")
         seconds = function.load(time, int64)
         nanoseconds = function.load(function.offset(time, int64, index(1)), int64)

@@ -1,8 +1,8 @@
 """What a program asks an x86 processor and its system before it uses instruction sets.
 
-Owns `Question` and `questions`. Imports the names that runtime has for instruction sets. Invariant:
-every set that code can be said to need has a question, and questions come in an order in which each
-may be asked once those before it had the right answer.
+Owns `Question`, `questions` and `known`. Imports the names of platforms. Invariant: every set that
+code can be said to need has a question, and questions come in an order in which each may be asked
+once those before it had the right answer.
 
 Sources: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2A, CPUID; AMD64
 Architecture Programmer's Manual, volume 3, appendix E; Intel APX and AVX10 Architecture
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import astuple, dataclass
+
+from graphc.runtime.platforms import system
 
 EAX, EBX, ECX, EDX = range(4)
 SYSTEM = -1
@@ -133,9 +135,5 @@ def _system_mask(needed: Collection[str], triple: str) -> int:
     for name, bits in _SAVED.items():
         if name in needed:
             # macOS begins to keep the registers of AVX-512 when a program first uses them.
-            mask |= _SAVED["avx"] if name == "avx512f" and _is_macos(triple) else bits
+            mask |= _SAVED["avx"] if name == "avx512f" and system(triple) == "darwin" else bits
     return mask
-
-
-def _is_macos(triple: str) -> bool:
-    return "darwin" in triple or "macos" in triple

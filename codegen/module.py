@@ -1,7 +1,7 @@
 """From a fused graph to one LLVM module: its kernels, and the step that runs them in order.
 
-Owns `emit_module`. Imports `ir` and `codegen`. Invariant: the text depends on the graph and the
-target alone, so equal graphs give equal objects.
+Owns `emit_module` and `emit_steps`. Imports `ir` and `codegen`. Invariant: the text depends on the
+graph and the target alone, so equal graphs give equal objects.
 """
 
 from __future__ import annotations

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import llvmlite.binding as llvm
 
-from graphc.codegen.wasm_sections import wasm_sections
+from graphc.codegen.wasm_sections import is_wasm, wasm_sections
 
-_WASM_MAGIC = b"\0asm"
 _WASM_CODE, _WASM_DATA = 10, 11
 
 
 def section_sizes(object_bytes: bytes) -> tuple[dict[str, int], int]:
     """The bytes of each section of code by name, and of all constants together."""
-    if object_bytes.startswith(_WASM_MAGIC):
+    if is_wasm(object_bytes):
         sizes = {kind: size for kind, _, size in wasm_sections(object_bytes)}
         return {"code": sizes.get(_WASM_CODE, 0)}, sizes.get(_WASM_DATA, 0)
     code: dict[str, int] = {}

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import llvmlite.binding as llvm
 import numpy as np
 
-from graphc.codegen.wasm_sections import read_number, wasm_sections
+from graphc.codegen.wasm_sections import is_wasm, read_number, wasm_sections
 
-_ELF_MAGIC, _WASM_MAGIC, _MACH_MAGIC = b"\x7fELF", b"\0asm", b"\xcf\xfa\xed\xfe"
+_ELF_MAGIC, _MACH_MAGIC = b"\x7fELF", b"\xcf\xfa\xed\xfe"
 
 _ELF_SYMBOLS = {
     1: np.dtype("<u4, <u4, <u4, u1, u1, <u2"),
@@ -55,7 +55,7 @@ def undefined_symbols(object_bytes: bytes) -> tuple[str, ...]:
     """
     if object_bytes.startswith(_ELF_MAGIC):
         found = _of_elf(object_bytes)
-    elif object_bytes.startswith(_WASM_MAGIC):
+    elif is_wasm(object_bytes):
         found = _of_wasm(object_bytes)
     elif object_bytes.startswith(_MACH_MAGIC):
         found = _of_mach(object_bytes)

@@ -1,8 +1,7 @@
 """Processors by name, for code that is to run elsewhere.
 
-Owns `named_target` and `named_targets`. Imports llvmlite.binding and the rest of `codegen`.
-Invariant: what a processor can do is found by letting LLVM write code for it, never looked up in a
-list of our own.
+Owns `named_target` and `named_targets`. Imports the rest of `codegen`. Invariant: what a processor
+can do is found by letting LLVM write code for it, never looked up in a list of our own.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from graphc.codegen.isolated import isolated
 from graphc.codegen.requirements import requirements_of
 from graphc.codegen.target import Target, host_target
 from graphc.codegen.triples import check_layout, check_triple, suggestion, with_vendor
+from graphc.runtime.platforms import system
 
 _SAMPLE = """
 define void @scaled(ptr %a, ptr %b, ptr %c) {
@@ -159,7 +159,7 @@ def _described(triple: str, cpu: str, features: str) -> Target:
     check_layout(triple, layout)
     assembly = compile_text(_SAMPLE, widest).assembly_text
     bits, registers = _vector_unit(triple, assembly)
-    bare = "-none" in triple
+    bare = system(triple) == "none"
     return Target(
         triple=triple,
         cpu=cpu,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-from graphc.runtime.instruction_sets import architecture
+from graphc.runtime.platforms import architecture, system
 
 _CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
 _DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
@@ -55,7 +55,8 @@ class Target:
     @property
     def is_elf(self) -> bool:
         """Whether its objects are ELF files."""
-        return not any(kind in self.triple for kind in ("wasm", "darwin", "macos", "windows"))
+        other = self.triple.startswith("wasm") or system(self.triple) in ("darwin", "windows")
+        return not other
 
     @property
     def is_x86_64(self) -> bool:

@@ -1,7 +1,7 @@
 """The sections of a WebAssembly module.
 
-Owns `wasm_sections` and `read_number`. Imports the standard library. Invariant: a module that LLVM
-wrote is only read.
+Owns `is_wasm`, `wasm_sections` and `read_number`. Imports the standard library. Invariant: a module
+that LLVM wrote is only read.
 
 Source: WebAssembly Core Specification 2.0, sections 5.2.2 and 5.5.2.
 """
@@ -9,6 +9,13 @@ Source: WebAssembly Core Specification 2.0, sections 5.2.2 and 5.5.2.
 from __future__ import annotations
 
 from collections.abc import Iterator
+
+_MAGIC = b"\0asm"
+
+
+def is_wasm(data: bytes) -> bool:
+    """Whether an object file is a WebAssembly module."""
+    return data.startswith(_MAGIC)
 
 
 def wasm_sections(data: bytes) -> Iterator[tuple[int, int, int]]:

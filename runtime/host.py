@@ -1,8 +1,8 @@
 """What this machine can run, found without a compiler.
 
-Owns `check_platform`, `unconfirmed` and `is_this_platform`. Imports the names of instruction sets.
-Invariant: it only ever refuses what surely cannot run here; what it cannot tell, code for x86
-checks itself before it does anything else.
+Owns `check_platform`, `unconfirmed` and `is_this_platform`. Imports the names of instruction sets
+and platforms. Invariant: it only ever refuses what surely cannot run here; what it cannot tell,
+code for x86 checks itself before it does anything else.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from pathlib import Path
 from graphc.runtime.artifact import TargetRecord
 from graphc.runtime.errors import TargetError
 from graphc.runtime.instruction_sets import lacking
+from graphc.runtime.platforms import system
 
 _CPU_INFO = Path("/proc/cpuinfo")
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-_SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
+_SYSTEMS = {"win32": "windows"}
+"""What a platform's name calls another name than Python does."""
 
 
 def check_platform(targets: Sequence[TargetRecord], needs: Sequence[Sequence[str]]) -> None:
@@ -48,9 +50,8 @@ def unconfirmed(triple: str, needed: Sequence[str]) -> str:
 
 def is_this_platform(triple: str) -> bool:
     """Whether processes such as this one run code of a platform."""
-    architecture, _, rest = triple.partition("-")
-    same = _machine(architecture) == _machine(platform.machine().lower())
-    return same and _system() in rest
+    same = _machine(triple.split("-")[0]) == _machine(platform.machine().lower())
+    return same and _system() == system(triple)
 
 
 def _machine(name: str) -> str:

@@ -1,13 +1,15 @@
 """The instruction sets that code may need beyond the least of its platform, by name.
 
-Owns `architecture`, `instruction_sets`, `UNUSED_X86` and `lacking`. Imports the standard library.
-Invariant: names are those of `--features`, which are LLVM's; where Linux may not list a set that a
-processor has, its absence proves nothing.
+Owns `instruction_sets`, `UNUSED_X86` and `lacking`. Imports the names of platforms. Invariant:
+names are those of `--features`, which are LLVM's; where Linux may not list a set that a processor
+has, its absence proves nothing.
 """
 
 from __future__ import annotations
 
 import re
+
+from graphc.runtime.platforms import architecture
 
 _X86 = {
     **{each: each for each in ("cx8", "cmov", "mmx", "sse", "sse2", "ssse3", "sse4a", "popcnt")},
@@ -72,22 +74,11 @@ _LISTED: dict[str, dict[str, str]] = {
 }
 """By architecture, the names of instruction sets, and what /proc/cpuinfo calls each."""
 
-_ARCHITECTURES = {"amd64": "x86", "x86_64": "x86", "arm64": "aarch64"}
 _BASELINE = frozenset(["x87", "cx8", "cmov", "mmx", "sse", "sse2"])
 """What every 64-bit processor of x86 has."""
 
 _CPUINFO = {"x86": r"^flags\s*:(.*)", "aarch64": r"^Features\s*:(.*)", "riscv64": r"^isa\s*:(.*)"}
 """The line that says what a processor has."""
-
-
-def architecture(triple: str) -> str:
-    """The family of processors that a platform's name, or its first part, is about.
-
-    >>> architecture("i686-unknown-linux-gnu"), architecture("arm64-apple-darwin")
-    ('x86', 'aarch64')
-    """
-    name = triple.split("-")[0]
-    return "x86" if re.fullmatch("i[3-6]86", name) else _ARCHITECTURES.get(name, name)
 
 
 def instruction_sets(triple: str) -> frozenset[str]:

@@ -52,7 +52,15 @@ MAGIC = b"graphc" + bytes([ABI, 0])
 """How a state begins; behind it are 16 bytes of the model's digest."""
 
 UNKNOWN_STATE, UNALIGNED, WRONG_PROCESSOR, WRONG_INTERFACE, MISSING_ARRAY = -1, -2, -3, -4, -5
-"""Statuses; positive ones are the numbers, from 1, of guards that failed."""
+STATUSES = {
+    "unknown_state": UNKNOWN_STATE,
+    "unaligned": UNALIGNED,
+    "wrong_processor": WRONG_PROCESSOR,
+    "wrong_interface": WRONG_INTERFACE,
+    "missing_array": MISSING_ARRAY,
+}
+"""Statuses by the names that C has for them; positive ones are the numbers, from 1, of guards that
+failed."""
 
 MESSAGES = {
     0: "no error",
@@ -63,23 +71,12 @@ MESSAGES = {
     MISSING_ARRAY: "an array that has elements is NULL",
 }
 
-
-RESERVED = frozenset(
-    [
-        *(
-            "abi",
-            "build",
-            "abi_version",
-            "state_bytes",
-            "workspace_bytes",
-            "alignment",
-            "interface",
-        ),
-        *("param", "params", "initialize", "validate", "init", "check", "message"),
-        *("unknown_state", "unaligned", "wrong_processor", "wrong_interface", "missing_array"),
-        *("state", "state_block", "manifest", "reset", "restore"),
-    ]
-)
+_IN_C = """
+    abi abi_version alignment build check init initialize interface message param params state_bytes
+    validate workspace_bytes
+"""
+_IN_PYTHON = "manifest reset restore state state_block"
+RESERVED = frozenset([*_IN_C.split(), *STATUSES, *_IN_PYTHON.split()])
 """What no entry can be called: in C and from Python, a library has these names already."""
 
 

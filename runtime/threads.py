@@ -14,6 +14,7 @@ from threading import Lock
 
 from graphc.runtime.artifact import POOL_SYMBOL
 from graphc.runtime.binding import binding, link_permanently
+from graphc.runtime.platforms import system
 
 _X86 = """
 declare void @llvm.x86.sse2.pause()
@@ -107,7 +108,7 @@ def pool_text(triple: str, *, linked: bool = True) -> str:
     """The LLVM text of the pool for a machine: to be `linked` with its C library, or loaded into
     a process that has one."""
     text = Path(__file__).with_name("threads.ll").read_text(encoding="utf-8")
-    is_apple = "darwin" in triple or "macos" in triple
+    is_apple = system(triple) == "darwin"
     text = text.replace("{set_mask}", "3" if is_apple else "2")
     text += _FORKS if linked or is_apple else _FORKS_OF_GLIBC
     return text + _PROCESSORS.get(triple.split("-")[0], _OTHER)

@@ -29,6 +29,7 @@ MAY_IMPORT = {
         "graphc.runtime.artifact",
         "graphc.runtime.library_manifest",
         "graphc.runtime.instruction_sets",
+        "graphc.runtime.platforms",
         "graphc.codegen",
     ),
     "runtime": ("numpy", "llvmlite.binding", "graphc.runtime"),

@@ -1,7 +1,8 @@
 """Names and types in C.
 
-Owns `c_identifier`, `parameters_of`, `fresh` and `c_type`. Imports the contract of libraries.
-Invariant: a name that leaves here can be declared in C and in C++, beside the others of its kind.
+Owns `c_identifier`, `variable_name`, `fresh`, `c_type` and `parameters_of`. Imports the contract of
+libraries. Invariant: a name that leaves here can be declared in C and in C++, beside the others of
+its kind.
 """
 
 from __future__ import annotations

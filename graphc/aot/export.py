@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -24,12 +23,7 @@ from graphc.aot.c_names import c_identifier
 from graphc.aot.example import example_text
 from graphc.aot.header import header_text
 from graphc.aot.linking import link
-from graphc.aot.preconditions import (
-    check_entries,
-    check_place,
-    refuse_steps_as_options,
-    tensor_writer,
-)
+from graphc.aot.preconditions import check_entries, check_place, check_texts, tensor_writer
 from graphc.aot.report import Report, report_of
 from graphc.ir.diagnostics import BoundaryError, NameClashError
 from graphc.runtime.artifact import FileRecord
@@ -37,6 +31,7 @@ from graphc.runtime.buffers import ParameterStorage
 from graphc.runtime.errors import ArtifactError
 from graphc.runtime.folder import write_folder
 from graphc.runtime.library_manifest import LibraryManifest
+from graphc.runtime.platforms import has_pthreads
 from graphc.threads import check_threads
 
 if TYPE_CHECKING:
@@ -105,15 +100,15 @@ def export(
     from graphc.codegen.processors import named_targets
 
     entries = _named(steps, entries)
-    refuse_steps_as_options({"name": name, "target": target, "cpu": cpu, "features": features})
-    check_entries(entries)
+    check_texts({"name": name, "target": target, "cpu": cpu, "features": features})
+    check_entries(entries, options=export.__kwdefaults__ or ())
     place = Path(folder).resolve()
     name = c_identifier(name or Path(os.path.abspath(folder)).name)
     check_threads(threads)
     check_place(place, force)
     initial, write_tensors = _initial(entries), tensor_writer()
     targets = named_targets(target, cpu, features)
-    if threads > 1 and re.search("-none|^wasm|-windows", targets[0].triple):
+    if threads > 1 and not has_pthreads(targets[0].triple):
         raise BoundaryError(
             f"{target} has no threads as POSIX defines them",
             help="build with one thread: a library's functions can be called from many",

@@ -10,27 +10,15 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from graphc.aot.c_names import parameters_of
-from graphc.runtime.instruction_sets import architecture
 from graphc.runtime.library_manifest import (
     ABI,
     ALIGNMENT,
     MESSAGES,
-    MISSING_ARRAY,
-    UNALIGNED,
-    UNKNOWN_STATE,
-    WRONG_INTERFACE,
-    WRONG_PROCESSOR,
+    STATUSES,
     LibraryEntry,
     LibraryManifest,
 )
-
-_STATUSES = {
-    "unknown_state": UNKNOWN_STATE,
-    "unaligned": UNALIGNED,
-    "wrong_processor": WRONG_PROCESSOR,
-    "wrong_interface": WRONG_INTERFACE,
-    "missing_array": MISSING_ARRAY,
-}
+from graphc.runtime.platforms import architecture
 
 _COLUMNS = 97
 """Of text in a comment."""
@@ -126,7 +114,7 @@ def header_text(manifest: LibraryManifest, undefined: Iterable[str]) -> str:
     name = manifest.name
     statuses = ",\n".join(
         f"    {name}_{status} = {number} /* {MESSAGES[number]} */"
-        for status, number in _STATUSES.items()
+        for status, number in STATUSES.items()
     )
     params = [f" *   {each.name}: {each.type}" for each in manifest.state] or [" *   none"]
     total = manifest.state_bytes + manifest.workspace_bytes

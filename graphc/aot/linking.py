@@ -1,13 +1,14 @@
 """From an object to libraries that a linker makes: static, shared, or a WebAssembly module.
 
-Owns `link`. Runs the system's tools and, for other platforms, Zig's, which the package ziglang
-brings. Invariant: what cannot be made here is left out and said, with what to install for it; the
-object itself needs none of this.
+Owns `link`, `shared_name` and `zig`. Runs the system's tools and, for other platforms, Zig's, which
+the package ziglang brings. Invariant: what cannot be made here is left out and said, with what to
+install for it; the object itself needs none of this.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -19,18 +20,10 @@ from pathlib import Path
 from graphc.runtime.errors import ArtifactError
 from graphc.runtime.host import is_this_platform
 from graphc.runtime.library_manifest import LibraryManifest
+from graphc.runtime.platforms import system
 
-_ZIG_PLATFORMS = {
-    "x86_64-unknown-linux-gnu": "x86_64-linux-gnu",
-    "aarch64-unknown-linux-gnu": "aarch64-linux-gnu",
-    "riscv64-unknown-linux-gnu": "riscv64-linux-gnu",
-    "armv7-unknown-linux-gnueabihf": "arm-linux-gnueabihf",
-    "i686-unknown-linux-gnu": "x86-linux-gnu",
-    "x86_64-apple-darwin": "x86_64-macos",
-    "arm64-apple-darwin": "aarch64-macos",
-    "aarch64-apple-darwin": "aarch64-macos",
-}
-"""What Zig calls a platform."""
+_ZIG_ARCHITECTURES = ((r"i[3-6]86", "x86"), (r"armv\w+", "arm"), ("arm64", "aarch64"))
+"""What Zig has other names for than LLVM."""
 
 
 @dataclass
@@ -51,7 +44,7 @@ def link(manifest: LibraryManifest, object_bytes: bytes) -> Linked:
         if triple.startswith("wasm"):
             makers = [_link_wasm]
         else:
-            makers = [_archive] if "-none" in triple else [_archive, _link_shared]
+            makers = [_archive] if system(triple) == "none" else [_archive, _link_shared]
         for make in makers:
             try:
                 make(manifest, place, linked)
@@ -64,9 +57,9 @@ def link(manifest: LibraryManifest, object_bytes: bytes) -> Linked:
 def shared_name(manifest: LibraryManifest) -> str:
     """The file name of the shared library on its platform."""
     triple = manifest.targets[0].triple
-    if "windows" in triple:
+    if system(triple) == "windows":
         return f"{manifest.name}.dll"
-    return f"lib{manifest.name}.{'dylib' if 'darwin' in triple else 'so'}"
+    return f"lib{manifest.name}.{'dylib' if system(triple) == 'darwin' else 'so'}"
 
 
 def zig() -> list[str] | None:
@@ -74,6 +67,17 @@ def zig() -> list[str] | None:
     if importlib.util.find_spec("ziglang") is None:
         return None
     return [sys.executable, "-m", "ziglang"]
+
+
+def _zig_platform(triple: str) -> str:
+    """What Zig calls a platform, which has no vendor there; nothing where it cannot link for it
+    without files of the system."""
+    architecture, _, rest = triple.partition("-")
+    for pattern, name in _ZIG_ARCHITECTURES:
+        architecture = name if re.fullmatch(pattern, architecture) else architecture
+    if system(triple) == "darwin":
+        return f"{architecture}-macos"
+    return f"{architecture}-{rest.partition('-')[2]}" if system(triple) == "linux" else ""
 
 
 def _archive(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
@@ -94,16 +98,13 @@ def _link_shared(manifest: LibraryManifest, place: Path, linked: Linked) -> None
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if native and compiler:
         command = [compiler]
-    elif (found := zig()) and triple in _ZIG_PLATFORMS:
-        command = [*found, "cc", "-target", _ZIG_PLATFORMS[triple]]
+    elif (found := zig()) and (platform := _zig_platform(triple)):
+        command = [*found, "cc", "-target", platform]
     elif native:
         linked.notes.append(_missing("the shared library", "gcc or clang"))
         return
-    elif triple in _ZIG_PLATFORMS:
-        linked.notes.append(
-            f"the shared library for {triple} was not made: it takes Zig's linker; "
-            'pip install "graphc[cross]"'
-        )
+    elif _zig_platform(triple):
+        linked.notes.append(_missing_zig(f"the shared library for {triple}"))
         return
     else:
         linked.notes.append(
@@ -119,10 +120,7 @@ def _link_shared(manifest: LibraryManifest, place: Path, linked: Linked) -> None
 def _link_wasm(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
     found = zig()
     if found is None:
-        linked.notes.append(
-            "the WebAssembly module was not made: it takes Zig's linker; "
-            'pip install "graphc[cross]"'
-        )
+        linked.notes.append(_missing_zig("the WebAssembly module"))
         return
     functions = ["initialize", "validate", "message", *(each.name for each in manifest.entries)]
     exports = [f"--export={manifest.name}_{function}" for function in functions]
@@ -134,6 +132,10 @@ def _link_wasm(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
 
 def _missing(what: str, package: str) -> str:
     return f"{what} was not made: there is no tool for it; install {package}"
+
+
+def _missing_zig(what: str) -> str:
+    return f'{what} was not made: it takes Zig\'s linker; pip install "graphc[cross]"'
 
 
 def _run(command: Sequence[str], place: Path) -> None:

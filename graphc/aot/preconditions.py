@@ -1,14 +1,15 @@
 """What must be so before anything is compiled, which may take minutes.
 
-Owns `check_entries`, `check_place` and `tensor_writer`. Imports the compiler's graphs. Invariant:
-nothing is written here, and an error names the entry, the file or the package.
+Owns `check_texts`, `check_entries`, `check_place` and `tensor_writer`. Imports the compiler's
+graphs and the contract of libraries. Invariant: nothing is written here, and an error names the
+entry, the file or the package.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,33 +25,23 @@ if TYPE_CHECKING:
 
 TensorWriter = Callable[[Mapping[str, Any]], bytes]
 
-OPTIONS = frozenset(("folder", "steps", "name", "target", "cpu", "features", "threads", "force"))
-"""What `export` takes beside steps: no step given by keyword can be called so."""
 
-
-def refuse_reserved(names: Iterable[str]) -> None:
-    """Raise `NameClashError` for an entry whose name a library, or `export`, has for itself."""
-    if clashing := sorted((RESERVED | OPTIONS).intersection(names)):
-        raise NameClashError(
-            f"an entry cannot be named {clashing[0]}, which every library has already",
-            help=f"give the step another name, such as {clashing[0]}_step",
-        )
-
-
-def refuse_steps_as_options(options: Mapping[str, object]) -> None:
+def check_texts(options: Mapping[str, object]) -> None:
     """Raise `NameClashError` for a step that was given where an option is expected, and
-    `BoundaryError` for options of other wrong types."""
+    `BoundaryError` for an option that is no text."""
     from graphc.compilation import Step
 
-    refuse_reserved(name for name, value in options.items() if isinstance(value, Step))
     for name, value in options.items():
+        if isinstance(value, Step):
+            raise _clash(name, "is an option of export")
         if not isinstance(value, str):
             raise BoundaryError(f"{name} must be a text, got {type(value).__name__}")
 
 
-def check_entries(entries: Mapping[str, object]) -> None:
+def check_entries(entries: Mapping[str, object], options: Collection[str]) -> None:
     """Raise `BoundaryError` for what is no step, or is one that cannot leave this process, and
-    `NameClashError` for a name that an entry cannot have."""
+    `NameClashError` for a name that an entry cannot have: `options` are those of `export`, as
+    which no step can be given by keyword."""
     if not entries:
         raise BoundaryError("there is no step to export", help="pass one: train=step")
     for entry, step in entries.items():
@@ -60,7 +51,18 @@ def check_entries(entries: Mapping[str, object]) -> None:
                 help="it becomes a function of C: letters, digits and underscores",
             )
         _check_step(entry, step)
-    refuse_reserved(entries)
+    for entry in entries:
+        if entry in RESERVED:
+            raise _clash(entry, "every library has already")
+        if entry in options:
+            raise _clash(entry, "is an option of export")
+
+
+def _clash(name: str, reason: str) -> NameClashError:
+    return NameClashError(
+        f"an entry cannot be named {name}, which {reason}",
+        help=f"give the step another name, such as {name}_step",
+    )
 
 
 def _check_step(entry: str, step: object) -> None:

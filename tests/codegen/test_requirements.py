@@ -15,7 +15,8 @@ from graphc.codegen.processors import named_target, named_targets
 from graphc.codegen.requirements import requirements_of
 from graphc.codegen.target import host_target
 from graphc.codegen.x86_version import version_text
-from graphc.runtime.instruction_sets import architecture, instruction_sets, lacking
+from graphc.runtime.instruction_sets import instruction_sets, lacking
+from graphc.runtime.platforms import architecture
 
 LINUX, LINUX_32 = "x86_64-unknown-linux-gnu", "i686-unknown-linux-gnu"
 ARM = "aarch64-unknown-linux-gnu"

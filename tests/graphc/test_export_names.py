@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,16 @@ def test_an_entry_without_inputs_and_one_without_outputs(tmp_path: Path) -> None
     assert_array_equal(library.read(), 2 * X)
 
 
+def test_every_name_of_a_library_is_reserved(tmp_path: Path) -> None:
+    """Those of its header, and of the library in Python."""
+    written = gc.export(tmp_path / "net", name="net", f=doubling())
+    header = (tmp_path / "net" / "net.h").read_text()
+    names = {*re.findall(r"\bnet_(\w+)", header)} - {"f"}
+    build = written.manifest.build_symbol.removeprefix("net_")
+    public = {name for name in dir(gc.load(tmp_path / "net")) if not name.startswith("_")} - {"f"}
+    assert names - {build} | public == RESERVED
+
+
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_of_an_entry_that_every_library_has(name: str, tmp_path: Path) -> None:
     with pytest.raises(gc.errors.NameClashError, match=f"named {name}, .*\n.*such as {name}_step"):
@@ -124,7 +135,7 @@ def test_of_an_entry_that_every_library_has(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "net").exists()
 
 
-@pytest.mark.parametrize("name", ["run", "__x", "f2", "main", "example"])
+@pytest.mark.parametrize("name", ["run", "__x", "f2", "main", "example", "folder", "steps"])
 def test_of_other_entries(name: str, tmp_path: Path) -> None:
     gc.export(tmp_path / "net", {name: doubling()}, name="net")
     run_example(tmp_path / "net", "net")
