@@ -1,8 +1,9 @@
 """Random graphs of every op there is, drawn by Hypothesis.
 
-Owns `cases`. What an op takes is read from its record: operands are found among the values made
-before or made from the record's samples, attributes are drawn by their types, and type inference
-says what fits. Invariant: nothing here names an op that is tested, so a new record is drawn too.
+Owns `cases` and `drawn_cases`. What an op takes is read from its record: operands are found among
+the values made before or made from the record's samples, attributes are drawn by their types, and
+type inference says what fits. Invariant: nothing here names an op that is tested, so a new record
+is drawn too.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import enum
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from graphc.ir.build import OPS, cast, constant, ops, scalar, zeros_like
@@ -374,3 +377,19 @@ def weighted(growth: Growth, nodes: Sequence[Node]) -> Node:
         axes = tuple(range(node.type.rank))
         total = ops.add(total, cast(ops.sum(terms, axes=axes), growth.dtype))
     return total
+
+
+@cache
+def drawn_cases(count: int, number: int = 0) -> list[Case]:
+    """The graphs that Hypothesis draws from a seed."""
+    found: list[Case] = []
+
+    @seed(number)
+    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(cases())
+    def collect(case: Case) -> None:
+        found.append(case)
+
+    collect()
+    return found

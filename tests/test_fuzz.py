@@ -11,7 +11,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from graphc.ir.build import ops
 from graphc.ir.graph import Graph
@@ -21,7 +20,7 @@ from graphc.ir.printer import graph_constants, print_graph
 from graphc.ir.types import TensorType, float64
 from tests import fuzz
 from tests.graph_cuts import cut_down
-from tests.random_graphs import DRAWN, Case, cases
+from tests.random_graphs import DRAWN, Case, drawn_cases
 
 RUNS, GRAPHS = 8, 25
 MOST_STEPS = 12
@@ -39,20 +38,6 @@ def test_random_graphs_as_libraries() -> None:
     report = fuzz.run(RUNS, 6, export=True, most_steps=MOST_STEPS)
     assert report.failure is None, f"{report.failure.text}\n{report.failure.message}"
     assert report.passed == 6
-
-
-def drawn_cases(count: int) -> list[Case]:
-    found: list[Case] = []
-
-    @seed(0)
-    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate],
-              suppress_health_check=list(HealthCheck))  # fmt: skip
-    @given(cases())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return found
 
 
 def test_almost_every_op_and_dtype_is_drawn() -> None:

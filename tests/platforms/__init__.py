@@ -1,6 +1,6 @@
-"""Libraries run on other processors, emulated.
+"""Libraries on other processors, in other languages and in a browser.
 
-Not part of the ordinary tests, for they need qemu-user, Node.js and the package ziglang:
-`python -m pytest tests/platforms/emulated.py tests/platforms/operations.py` runs them, and
+Not part of the ordinary tests, for they need qemu, Node.js, Rust, Chromium and the package ziglang:
+`python -m pytest tests/platforms/*.py` runs them, as CI does, and
 `python -m tests.platforms.everything` every op and gradient on every machine.
 """

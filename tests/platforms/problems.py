@@ -1,19 +1,17 @@
 """Problems for other processors: all that there is to compute, in pieces.
 
 Owns `all_problems`, the makers of problems by name, and `shared_problems`, whose work is enough
-for several threads.
-Invariant: a name always stands for the same graph and the same values.
+for several threads. Invariant: a name always stands for the same graph and the same values.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import graphc as gc
 from graphc.ir.build import cast, constant, ops
@@ -32,7 +30,7 @@ from tests.ir.test_ops_gradient import DIFFERENTIABLE, results_of
 from tests.ir.test_ops_records import assert_equal
 from tests.platforms.problem import Problem
 from tests.programs import make_program
-from tests.random_graphs import Case, cases
+from tests.random_graphs import drawn_cases
 from tests.test_programs import LENGTHS, declare
 
 Maker = Callable[[], Problem]
@@ -42,8 +40,8 @@ GRAPHS_A_SEED = 10
 
 
 def all_problems(seeds: range = range(10)) -> dict[str, Maker]:
-    """Every op at every dtype, its derivatives, conversions of every 16-bit float; and as many
-    random graphs and programs as there are `seeds`, ten times the number."""
+    """Every op at every dtype, its derivatives, conversions of every 16-bit float; and for
+    each of `seeds` ten random graphs and ten random programs."""
     return {
         **dict(_of_ops()),
         **dict(_of_derivatives()),
@@ -99,34 +97,40 @@ def _of_ops() -> Iterator[tuple[str, Maker]]:
 
 def of_samples(op: Op, dtype: DType) -> Problem:
     """The samples of an op, compared as they are on this machine."""
+
+    def compare(found: Array, value: Array, label: str, scale: Array | None) -> None:
+        assert_equal(found, value, op.ulp, label, scale)
+
+    return _of_samples(op, dtype, compare)
+
+
+def of_half_samples(op: Op, half: DType) -> Problem:
+    """The samples of an op that takes 16-bit floats, at these."""
+
+    def compare(found: Array, value: Array, label: str, scale: Array | None) -> None:
+        if DType.of(value.dtype) not in HALVES or scale is None:
+            assert found.dtype == value.dtype
+            np.testing.assert_array_equal(widened(found), widened(value), label)
+        else:
+            test_halves.assert_close(found, value, half, op.ulp, scale, label)
+
+    return _of_samples(op, half, compare)
+
+
+def _of_samples(
+    op: Op, dtype: DType, compare: Callable[[Array, Array, str, Array | None], None]
+) -> Problem:
+    """`compare` takes what was found and what must be, what it is, and the scale of errors, which
+    exact ops have none of."""
     graph, arrays, labels = graph_of_samples(op, dtype)
     expected = interpret(graph, arrays).outputs
     scales = error_scales(op, graph, arrays, expected)
 
     def check(results: Sequence[Array]) -> None:
         for (name, value), found, label in zip(expected.items(), results, labels, strict=True):
-            scale = np.abs(scales[name]) if op.ulp else None
-            assert_equal(found, value, op.ulp, label, scale)
+            compare(found, value, label, np.abs(scales[name]) if op.ulp else None)
 
     return Problem(f"{op.name}-{dtype}", graph, arrays, check)
-
-
-def of_half_samples(op: Op, half: DType) -> Problem:
-    """The samples of an op that takes 16-bit floats, at these."""
-    graph, arrays, labels = graph_of_samples(op, half)
-    expected = interpret(graph, arrays).outputs
-    scales = error_scales(op, graph, arrays, expected)
-
-    def check(results: Sequence[Array]) -> None:
-        for (name, value), found, label in zip(expected.items(), results, labels, strict=True):
-            if DType.of(value.dtype) not in HALVES or not op.ulp:
-                assert found.dtype == value.dtype
-                np.testing.assert_array_equal(widened(found), widened(value), label)
-            else:
-                scale = np.abs(scales[name])
-                test_halves.assert_close(found, value, half, op.ulp, scale, label)
-
-    return Problem(f"{op.name}-{half}", graph, arrays, check)
 
 
 def conversions(half: DType) -> Problem:
@@ -214,23 +218,8 @@ def _direction(node: Node, rng: np.random.Generator) -> Node:
 
 def random_graph(number: int, place: int) -> Problem:
     """One of the graphs that Hypothesis draws from a seed."""
-    case = _drawn(number)[place]
+    case = drawn_cases(GRAPHS_A_SEED, number)[place]
     return _disturbed(f"graph-{number}-{place}", case.graph, case.arrays)
-
-
-@cache
-def _drawn(number: int) -> list[Case]:
-    found: list[Case] = []
-
-    @seed(number)
-    @settings(max_examples=GRAPHS_A_SEED, database=None, deadline=None, phases=[Phase.generate],
-              suppress_health_check=list(HealthCheck))  # fmt: skip
-    @given(cases())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return found
 
 
 def program(number: int, dtype: type[np.floating[Any]]) -> Problem:
