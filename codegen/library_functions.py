@@ -237,10 +237,13 @@ unknown:
             self._globals[version.symbol] = f"declare i32 @{version.symbol}(ptr, ptr)"
             blocks.append(self._call(entry, version, given, results))
         numbers = [version.number for version in versions]
+        own = max(len(version.params) + len(version.constants) for version in versions)
+        buffers = max(len(given) + own + len(results), 1)
         cases = " ".join(f"i32 {each}, label %version{each}" for each in numbers[1:])
         self._functions.append(f"""\
 define i32 @{self.manifest.name}_{entry.name}({parameters}) #0 {{
 entry:
+  %table = alloca [{buffers} x ptr], align 16
   {self._capable()}
   br i1 %capable, label %check, label %lacking
 check:
@@ -274,7 +277,7 @@ ran:
         given: Sequence[str],
         results: Sequence[str],
     ) -> str:
-        """The block that puts the table of buffers together and calls a version."""
+        """The block that fills the table of buffers and calls a version."""
         offsets = {field.name: field.offset for field in self.manifest.state}
         number, lines, buffers = version.number, [], list(given)
         for name in version.params:
@@ -283,17 +286,15 @@ ran:
             buffers.append(place)
         buffers += [self._array(values) for values in version.constants]
         buffers += results
-        table = f"%table{number}"
-        lines.insert(0, f"  {table} = alloca [{max(len(buffers), 1)} x ptr], align 16")
         for i, buffer in enumerate(buffers):
             lines += [
-                f"  {table}.{i} = getelementptr ptr, ptr {table}, i64 {i}",
-                f"  store ptr {buffer}, ptr {table}.{i}",
+                f"  %buffer{number}.{i} = getelementptr ptr, ptr %table, i64 {i}",
+                f"  store ptr {buffer}, ptr %buffer{number}.{i}",
             ]
         body = "\n".join(lines)
         return f"""\
 version{number}:
 {body}
-  %status{number} = call i32 @{version.symbol}(ptr {table}, ptr %workspace)
+  %status{number} = call i32 @{version.symbol}(ptr %table, ptr %workspace)
   br label %ran
 """

@@ -39,8 +39,8 @@ _MACH_TYPE, _MACH_EXTERNAL = 0x0E, 0x01
 _WASM_IMPORTS = 2
 _WASM_FUNCTION, _WASM_TABLE, _WASM_MEMORY, _WASM_GLOBAL = range(4)
 
-_OF_LINKERS = {"_GLOBAL_OFFSET_TABLE_"}
-"""What every linker makes itself."""
+_OF_LINKERS = {"_GLOBAL_OFFSET_TABLE_", "_fltused"}
+"""What every linker makes itself, and the mark by which Microsoft's knows that floats are used."""
 
 
 def undefined_symbols(object_bytes: bytes) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,17 +41,21 @@ def link(manifest: LibraryManifest, object_bytes: bytes) -> Linked:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / f"{manifest.name}.o").write_bytes(object_bytes)
-        if triple.startswith("wasm"):
-            makers = [_link_wasm]
-        else:
-            makers = [_archive] if system(triple) == "none" else [_archive, _link_shared]
-        for make in makers:
+        for make in _makers(triple):
             try:
                 make(manifest, place, linked)
             except (ArtifactError, OSError) as error:
                 reason = error.summary if isinstance(error, ArtifactError) else error
                 linked.notes.append(f"a library was not made: {reason}")
     return linked
+
+
+def _makers(triple: str) -> list[Callable[[LibraryManifest, Path, Linked], None]]:
+    if triple.startswith("wasm"):
+        return [_link_wasm]
+    if system(triple) == "none":
+        return [_archive]
+    return [_archive, _link_dll if system(triple) == "windows" else _link_shared]
 
 
 def shared_name(manifest: LibraryManifest) -> str:
@@ -113,8 +117,29 @@ def _link_shared(manifest: LibraryManifest, place: Path, linked: Linked) -> None
         )
         return
     options = ["-pthread"] if manifest.threads > 1 else ["-nostdlib"]
+    # How programs that are linked with it will ask for it, wherever it lay then.
+    called = "-install_name,@rpath/" if system(triple) == "darwin" else "-soname,"
+    options.append(f"-Wl,{called}{name}")
     _run([*command, "-shared", *options, "-o", name, f"{manifest.name}.o"], place)
     linked.files[name] = (place / name).read_bytes()
+
+
+def _link_dll(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
+    """A DLL, and the import library by which programs are linked with it."""
+    found = zig()
+    if found is None:
+        linked.notes.append(_missing_zig("the DLL"))
+        return
+    name = shared_name(manifest)
+    constants = [f"{manifest.name}_params", f"{manifest.name}_abi", manifest.build_symbol]
+    exports = [f"/export:{symbol}" for symbol in _functions(manifest)]
+    exports += [f"/export:{symbol},DATA" for symbol in constants]
+    # The C library, which is not linked, has the mark that floats are used: anything does for it.
+    mark = f"/alternatename:_fltused={manifest.name}_abi"
+    options = ["/dll", "/noentry", "/nodefaultlib", "/Brepro", mark, f"/out:{name}"]
+    _run([*found, "lld-link", *options, *exports, f"{manifest.name}.o"], place)
+    for file in (name, f"{manifest.name}.lib"):
+        linked.files[file] = (place / file).read_bytes()
 
 
 def _link_wasm(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
@@ -122,12 +147,17 @@ def _link_wasm(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
     if found is None:
         linked.notes.append(_missing_zig("the WebAssembly module"))
         return
-    functions = ["initialize", "validate", "message", *(each.name for each in manifest.entries)]
-    exports = [f"--export={manifest.name}_{function}" for function in functions]
+    exports = [f"--export={symbol}" for symbol in _functions(manifest)]
     name = f"{manifest.name}.wasm"
     options = ["--no-entry", "--import-memory", "--export=__heap_base", *exports]
     _run([*found, "wasm-ld", *options, "-o", name, f"{manifest.name}.o"], place)
     linked.files[name] = (place / name).read_bytes()
+
+
+def _functions(manifest: LibraryManifest) -> list[str]:
+    """The functions of a library."""
+    names = ["initialize", "validate", "message", *(entry.name for entry in manifest.entries)]
+    return [f"{manifest.name}_{name}" for name in names]
 
 
 def _missing(what: str, package: str) -> str:

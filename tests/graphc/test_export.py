@@ -122,9 +122,15 @@ def test_the_version_of_the_interface_can_be_read(folder: Path) -> None:
 @pytest.mark.parametrize("form", ["object", "shared"])
 @pytest.mark.parametrize("language", ["c", "c++"])
 def test_header_and_object_of_two_builds_do_not_link(
-    form: str, language: str, model: Model, folder: Path, tmp_path: Path
+    form: str,
+    language: str,
+    model: Model,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where the program never calls init: it goes on with a state that it kept."""
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
     other = gc.export(tmp_path / "other", name="net", train=model.train)
     (tmp_path / "main.c").write_text(
         '#include "net.h"\nint main(void) { return net_train(0, 0, 0, 0, 0) != net_unaligned; }\n'

@@ -20,9 +20,11 @@ from graphc.runtime.replacement import fresh_folder, put_in_place
 FILES = 8
 
 WRITER = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from graphc.runtime import replacement
+# A shell that runs the tests in the background leaves them with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if sys.argv[3] == "apart":
     replacement._swapped = lambda fresh, target: False
 target = Path(sys.argv[1])
