@@ -29,30 +29,30 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_folder(target: Path, contents: Mapping[str, bytes], manifest: AnyManifest) -> AnyManifest:
+def write_folder(folder: Path, contents: Mapping[str, bytes], manifest: AnyManifest) -> AnyManifest:
     """Write files to a folder, in place of all that was in it, with the manifest that lists them,
     which is returned. Raises `OSError` where that fails; then the folder is as it was."""
     files = tuple(FileRecord(name, len(data), digest(data)) for name, data in contents.items())
     manifest = replace(manifest, files=files)
     document = {"manifest": manifest.to_json(), "sha256": digest(manifest.canonical())}
-    with fresh_folder(target) as fresh:
+    with fresh_folder(folder) as fresh:
         for name, data in contents.items():
             (fresh / name).write_bytes(data)
         (fresh / MANIFEST).write_text(json.dumps(document, indent=1), encoding="utf-8")
-        put_in_place(fresh, target)
+        put_in_place(fresh, folder)
     return manifest
 
 
-def refuse_foreign(target: Path, known: Iterable[str], remedy: str) -> None:
+def refuse_foreign(folder: Path, known: Iterable[str], remedy: str) -> None:
     """Raise `ArtifactError` if anything but `known` files is in the folder, or if it is none."""
-    if not target.exists():
+    if not folder.exists():
         return
-    if not target.is_dir():
-        raise ArtifactError(f"{target} is a file", help="pass a folder to save to")
-    foreign = sorted({entry.name for entry in target.iterdir()} - set(known))
+    if not folder.is_dir():
+        raise ArtifactError(f"{folder} is a file", help="pass a folder to save to")
+    foreign = sorted({entry.name for entry in folder.iterdir()} - set(known))
     if foreign:
         raise ArtifactError(
-            f"{target} holds files that are no part of an artifact, such as {foreign[0]!r}",
+            f"{folder} holds files that are no part of an artifact, such as {foreign[0]!r}",
             help=remedy,
         )
 

@@ -49,9 +49,9 @@ def save(
             f"{called}",
             help="save a program without gc.call, and call the functions around it",
         )
-    target = Path(folder).absolute()
+    path = Path(folder).absolute()
     refuse_foreign(
-        target,
+        path,
         (MANIFEST, KERNELS, ENTRY, STATE),
         "pass a new or empty folder, or one that an artifact was saved to before",
     )
@@ -60,7 +60,7 @@ def save(
         ENTRY: artifact.entry,
         STATE: _pack_state(artifact.manifest, params, constants),
     }
-    write_folder(target, contents, artifact.manifest)
+    write_folder(path, contents, artifact.manifest)
 
 
 def read(

@@ -60,7 +60,6 @@ def export(steps: dict[str, gc.Step], kind: str, place: Path) -> gc.Export:
             name="net",
             target="wasm32-unknown-unknown",
             features=FEATURES[kind],
-            force=True,
         )
         if written.notes:
             raise SystemExit("\n".join(written.notes))

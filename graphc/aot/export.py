@@ -23,7 +23,7 @@ from graphc.aot.c_names import c_identifier
 from graphc.aot.example import example_text
 from graphc.aot.header import header_text
 from graphc.aot.linking import link
-from graphc.aot.preconditions import check_entries, check_place, check_texts, tensor_writer
+from graphc.aot.preconditions import check_entries, check_folder, check_texts, tensor_writer
 from graphc.aot.report import Report, report_of
 from graphc.ir.diagnostics import BoundaryError, NameClashError
 from graphc.runtime.artifact import FileRecord
@@ -102,10 +102,10 @@ def export(
     entries = _named(steps, entries)
     check_texts({"name": name, "target": target, "cpu": cpu, "features": features})
     check_entries(entries, options=export.__kwdefaults__ or ())
-    place = Path(folder).resolve()
+    path = Path(folder).resolve()
     name = c_identifier(name or Path(os.path.abspath(folder)).name)
     check_threads(threads)
-    check_place(place, force)
+    check_folder(path, force)
     initial, write_tensors = _initial(entries), tensor_writer()
     targets = named_targets(target, cpu, features)
     if threads > 1 and not has_pthreads(targets[0].triple):
@@ -118,19 +118,19 @@ def export(
     contents = _contents(compiled)
     contents[f"{name}.safetensors"] = write_tensors(initial)
     contents |= linked.files
-    check_place(place, force)
-    manifest = _written(place, contents, compiled.manifest)
-    return Export(place, manifest, report_of(compiled), tuple(linked.notes))
+    check_folder(path, force)
+    manifest = _written(path, contents, compiled.manifest)
+    return Export(path, manifest, report_of(compiled), tuple(linked.notes))
 
 
 def _written(
-    place: Path, contents: Mapping[str, bytes], manifest: LibraryManifest
+    path: Path, contents: Mapping[str, bytes], manifest: LibraryManifest
 ) -> LibraryManifest:
     try:
-        return write_folder(place, contents, manifest)
+        return write_folder(path, contents, manifest)
     except OSError as error:
         raise ArtifactError(
-            f"{place} cannot be written: {error.strerror or error}",
+            f"{path} cannot be written: {error.strerror or error}",
             help="nothing in it has been changed; choose a folder that can be, with enough space",
         ) from error
 

@@ -118,13 +118,13 @@ def header_text(manifest: LibraryManifest, undefined: Iterable[str]) -> str:
     )
     params = [f" *   {each.name}: {each.type}" for each in manifest.state] or [" *   none"]
     total = manifest.state_bytes + manifest.workspace_bytes
-    threads = "" if manifest.threads == 1 else f", on up to {manifest.threads} threads each"
+    threads = f", on up to {manifest.threads} threads each, which wait for later calls"
     return _TEXT.format(
         name=name,
         version=manifest.graphc_version,
         processors=_processors(manifest),
         total=total,
-        threads=threads,
+        threads=threads if manifest.threads > 1 else "",
         processor=_processor_check(manifest),
         linked="\n".join(_linked(undefined)),
         guard=f"GRAPHC_{name}_H",

@@ -38,12 +38,12 @@ def link(manifest: LibraryManifest, object_bytes: bytes) -> Linked:
     """Every library that the tools of this machine can make of an object."""
     triple = manifest.targets[0].triple
     linked = Linked()
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / f"{manifest.name}.o").write_bytes(object_bytes)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / f"{manifest.name}.o").write_bytes(object_bytes)
         for make in _makers(triple):
             try:
-                make(manifest, place, linked)
+                make(manifest, folder, linked)
             except (ArtifactError, OSError) as error:
                 reason = error.summary if isinstance(error, ArtifactError) else error
                 linked.notes.append(f"a library was not made: {reason}")
@@ -84,7 +84,7 @@ def _zig_platform(triple: str) -> str:
     return f"{architecture}-{rest.partition('-')[2]}" if system(triple) == "linux" else ""
 
 
-def _archive(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
+def _archive(manifest: LibraryManifest, folder: Path, linked: Linked) -> None:
     archiver = shutil.which("ar") or shutil.which("llvm-ar")
     command = [archiver] if archiver else [*(zig() or []), "ar"]
     if command == ["ar"]:
@@ -92,11 +92,11 @@ def _archive(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
         return
     name = f"lib{manifest.name}.a"
     # D: no times and owners, so that equal objects give equal archives.
-    _run([*command, "rcsD", name, f"{manifest.name}.o"], place)
-    linked.files[name] = (place / name).read_bytes()
+    _run([*command, "rcsD", name, f"{manifest.name}.o"], folder)
+    linked.files[name] = (folder / name).read_bytes()
 
 
-def _link_shared(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
+def _link_shared(manifest: LibraryManifest, folder: Path, linked: Linked) -> None:
     triple, name = manifest.targets[0].triple, shared_name(manifest)
     native = is_this_platform(triple)
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
@@ -120,11 +120,11 @@ def _link_shared(manifest: LibraryManifest, place: Path, linked: Linked) -> None
     # How programs that are linked with it will ask for it, wherever it lay then.
     called = "-install_name,@rpath/" if system(triple) == "darwin" else "-soname,"
     options.append(f"-Wl,{called}{name}")
-    _run([*command, "-shared", *options, "-o", name, f"{manifest.name}.o"], place)
-    linked.files[name] = (place / name).read_bytes()
+    _run([*command, "-shared", *options, "-o", name, f"{manifest.name}.o"], folder)
+    linked.files[name] = (folder / name).read_bytes()
 
 
-def _link_dll(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
+def _link_dll(manifest: LibraryManifest, folder: Path, linked: Linked) -> None:
     """A DLL, and the import library by which programs are linked with it."""
     found = zig()
     if found is None:
@@ -137,12 +137,12 @@ def _link_dll(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
     # The C library, which is not linked, has the mark that floats are used: anything does for it.
     mark = f"/alternatename:_fltused={manifest.name}_abi"
     options = ["/dll", "/noentry", "/nodefaultlib", "/Brepro", mark, f"/out:{name}"]
-    _run([*found, "lld-link", *options, *exports, f"{manifest.name}.o"], place)
+    _run([*found, "lld-link", *options, *exports, f"{manifest.name}.o"], folder)
     for file in (name, f"{manifest.name}.lib"):
-        linked.files[file] = (place / file).read_bytes()
+        linked.files[file] = (folder / file).read_bytes()
 
 
-def _link_wasm(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
+def _link_wasm(manifest: LibraryManifest, folder: Path, linked: Linked) -> None:
     found = zig()
     if found is None:
         linked.notes.append(_missing_zig("the WebAssembly module"))
@@ -150,8 +150,8 @@ def _link_wasm(manifest: LibraryManifest, place: Path, linked: Linked) -> None:
     exports = [f"--export={symbol}" for symbol in _functions(manifest)]
     name = f"{manifest.name}.wasm"
     options = ["--no-entry", "--import-memory", "--export=__heap_base", *exports]
-    _run([*found, "wasm-ld", *options, "-o", name, f"{manifest.name}.o"], place)
-    linked.files[name] = (place / name).read_bytes()
+    _run([*found, "wasm-ld", *options, "-o", name, f"{manifest.name}.o"], folder)
+    linked.files[name] = (folder / name).read_bytes()
 
 
 def _functions(manifest: LibraryManifest) -> list[str]:
@@ -168,8 +168,8 @@ def _missing_zig(what: str) -> str:
     return f'{what} was not made: it takes Zig\'s linker; pip install "graphc[cross]"'
 
 
-def _run(command: Sequence[str], place: Path) -> None:
-    outcome = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+def _run(command: Sequence[str], folder: Path) -> None:
+    outcome = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if outcome.returncode:
         tool = " ".join(command[:3])
         raise ArtifactError(

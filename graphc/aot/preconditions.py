@@ -1,6 +1,6 @@
 """What must be so before anything is compiled, which may take minutes.
 
-Owns `check_texts`, `check_entries`, `check_place` and `tensor_writer`. Imports the compiler's
+Owns `check_texts`, `check_entries`, `check_folder` and `tensor_writer`. Imports the compiler's
 graphs and the contract of libraries. Invariant: nothing is written here, and an error names the
 entry, the file or the package.
 """
@@ -101,20 +101,20 @@ def _refuse_foreign_functions(entry: str, step: Step) -> None:
         )
 
 
-def check_place(place: Path, force: bool) -> None:
+def check_folder(folder: Path, force: bool) -> None:
     """Raise `ArtifactError` for a folder that cannot be replaced as a whole: one with files of
     others, unless `force`, one that cannot be written, and the one that this process works in."""
     here = Path.cwd()
-    if place == here or place in here.parents:
+    if folder == here or folder in here.parents:
         raise ArtifactError(
-            f"{place} is the folder that this process works in, and would be replaced as a whole",
+            f"{folder} is the folder that this process works in, and would be replaced as a whole",
             help="pass a folder in it, such as build",
         )
-    if place.is_dir() and force:
+    if folder.is_dir() and force:
         return
     remedy = "pass another folder, or force=True (--force) to replace it with all that is in it"
-    refuse_foreign(place, written_by_export(place), remedy)
-    above = next(each for each in place.parents if each.exists())
+    refuse_foreign(folder, written_by_export(folder), remedy)
+    above = next(each for each in folder.parents if each.exists())
     if not above.is_dir():
         raise ArtifactError(f"{above} is a file, and no folder can be in it")
     if not os.access(above, os.W_OK | os.X_OK):
