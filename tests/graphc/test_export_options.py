@@ -105,24 +105,3 @@ def test_memory_beyond_all_addresses(target: str, tmp_path: Path) -> None:
     assert not (tmp_path / "net").exists()
     written = gc.export(tmp_path / "net", target=X86_64, f=sorted_products)
     assert written.report.workspace_bytes > 2**32
-
-
-@pytest.mark.parametrize(
-    "target", ["arm64-apple-darwin", "aarch64-apple-darwin", "x86_64-apple-macosx11.0"]
-)
-@pytest.mark.parametrize("threads", [1, 3])
-def test_a_library_for_apple(target: str, threads: int, tmp_path: Path) -> None:
-    x = gc.input("x", 300_000)
-    step = gc.compile([x], gc.exp(gc.sin(x)))
-    written = gc.export(tmp_path / "net", name="net", target=target, threads=threads, f=step)
-    assert not written.notes
-    assert (tmp_path / "net" / "libnet.dylib").exists()
-
-
-@pytest.mark.parametrize(
-    "target", ["aarch64-unknown-linux-musl", "i586-linux-gnu", "powerpc64le-unknown-linux-gnu"]
-)
-def test_a_library_for_a_linux_that_no_list_has(target: str, tmp_path: Path) -> None:
-    written = gc.export(tmp_path / "net", name="net", target=target, f=step())
-    assert not written.notes
-    assert (tmp_path / "net" / "libnet.so").exists()

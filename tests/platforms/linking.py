@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
+import graphc as gc
 from tests.graphc.exporting import declare, run
+from tests.platforms.machines import MACHINES
 
 FUNCTIONS = {f"net_{name}" for name in ("initialize", "validate", "message", "train", "predict")}
 DATA = {"net_abi", "net_params"}
 
 LINUX = (
-    "x86_64-unknown-linux-gnu",
-    "aarch64-unknown-linux-gnu",
-    "riscv64-unknown-linux-gnu",
-    "armv7-unknown-linux-gnueabihf",
-    "i686-unknown-linux-gnu",
+    *{machine.triple: None for machine in MACHINES.values() if not machine.is_web},
+    *("aarch64-unknown-linux-musl", "i586-linux-gnu", "powerpc64le-unknown-linux-gnu"),
 )
+APPLE = ("arm64-apple-darwin", "aarch64-apple-darwin", "x86_64-apple-macosx11.0")
 WINDOWS = ("x86_64-pc-windows-msvc", "x86_64-pc-windows-gnu", "aarch64-pc-windows-msvc")
 
 
@@ -31,7 +31,7 @@ def test_a_shared_library_of_linux(triple: str, threads: int, tmp_path: Path) ->
     assert not written.notes
     listed = run(["readelf", "--dynamic", "--dyn-syms", "--wide", "libnet.so"], tmp_path / "net")
     assert "Library soname: [libnet.so]" in listed
-    defined = re.findall(r"(?:FUNC|OBJECT) +GLOBAL +DEFAULT +\d+ (\S+)", listed)
+    defined = re.findall(r"(?:FUNC|OBJECT) +GLOBAL +DEFAULT +(?:\[.*\] +)?\d+ (\S+)", listed)
     assert set(defined) == {*FUNCTIONS, *DATA, written.manifest.build_symbol}
     needed = re.findall(r"Shared library: \[(\w+)", listed)
     assert not needed if threads == 1 else "libc" in needed
@@ -48,10 +48,13 @@ def test_a_dll_of_windows(triple: str, tmp_path: Path) -> None:
     assert exports_of(image) == wanted
 
 
-@pytest.mark.parametrize("triple", ["x86_64-apple-darwin", "arm64-apple-darwin"])
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("triple", APPLE)
+@pytest.mark.parametrize("threads", [1, 3])
 def test_a_shared_library_of_macos(triple: str, threads: int, tmp_path: Path) -> None:
-    written = declare().export(tmp_path / "net", target=triple, threads=threads)
+    """With threads, of a step that has work for them."""
+    x = gc.input("x", 300_000)
+    step = gc.compile([x], gc.exp(gc.sin(x)))
+    written = gc.export(tmp_path / "net", name="net", target=triple, threads=threads, f=step)
     assert not written.notes
     assert b"@rpath/libnet.dylib" in (written.folder / "libnet.dylib").read_bytes()
 
