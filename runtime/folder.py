@@ -22,6 +22,8 @@ from graphc.runtime.replacement import fresh_folder, put_in_place
 MANIFEST = "manifest.json"
 """The file that says what the others are."""
 
+_AGAIN = "save or build it again"
+
 AnyManifest = TypeVar("AnyManifest", Manifest, LibraryManifest)
 
 
@@ -68,9 +70,9 @@ def read_document(source: Path) -> tuple[object, str]:
             help="the folder is not an artifact, or it is incomplete",
         ) from None
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} is not JSON: {error}") from None
+        raise ArtifactError(f"{path} is not JSON: {error}", help=_AGAIN) from None
     if not isinstance(document, dict) or document.keys() != {"manifest", "sha256"}:
-        raise ArtifactError(f"{path} is not the manifest of an artifact")
+        raise ArtifactError(f"{path} is not the manifest of an artifact", help=_AGAIN)
     return document["manifest"], str(document["sha256"])
 
 
@@ -83,11 +85,11 @@ def read_manifest(source: Path, parse: Callable[[object], AnyManifest]) -> AnyMa
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error.summary}", help=error.help) from None
     except RecursionError:
-        raise ArtifactError(f"{path} is nested too deeply") from None
+        raise ArtifactError(f"{path} is nested too deeply", help=_AGAIN) from None
     if digest(manifest.canonical()) != stated:
         raise ArtifactError(
             f"{path} is damaged: its contents do not have the SHA-256 that it states",
-            help="save or build it again",
+            help=_AGAIN,
         )
     return manifest
 
@@ -104,11 +106,11 @@ def read_file(source: Path, record: FileRecord) -> bytes:
     if len(data) != record.bytes:
         raise ArtifactError(
             f"{path} is damaged: it has {len(data)} bytes, {record.bytes} were written",
-            help="save or build it again",
+            help=_AGAIN,
         )
     if digest(data) != record.sha256:
         raise ArtifactError(
             f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}",
-            help="save or build it again",
+            help=_AGAIN,
         )
     return data

@@ -111,7 +111,10 @@ class Library:
         message = f"{self.manifest.name}: {self.manifest.message(status)}"
         if status == WRONG_PROCESSOR:
             doubtful = unconfirmed(self.manifest.targets[0].triple, self.manifest.requirements[0])
-            raise TargetError(f"{message}: it may be {doubtful}" if doubtful else message)
+            raise TargetError(
+                f"{message}: it may be {doubtful}" if doubtful else message,
+                help="build the library for an older processor",
+            )
         if status:
             raise ArtifactError(message)
 
@@ -173,8 +176,12 @@ def _load(manifest: LibraryManifest, path: Path) -> Functions:
             functions = {name: signature(addresses[symbol]) for name, symbol in symbols.items()}
     except (OSError, AttributeError, ValueError) as error:
         raise ArtifactError(
-            f"{path} cannot be loaded: {error}", help="its code and its manifest are of one build"
+            f"{path} cannot be loaded: {error}",
+            help="its code and its manifest are of one build: build the library again",
         ) from None
     if abi != manifest.abi:
-        raise ArtifactError(f"{path} has version {abi} of the interface, not {manifest.abi}")
+        raise ArtifactError(
+            f"{path} has version {abi} of the interface, not {manifest.abi}",
+            help="its code and its manifest are of one build: build the library again",
+        )
     return functions

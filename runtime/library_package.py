@@ -54,11 +54,14 @@ def read(source: Path) -> tuple[LibraryManifest, Path]:
     for record in manifest.files:
         if not _FILE_NAME.fullmatch(record.name):
             raise ArtifactError(
-                f"{source / MANIFEST} lists {record.name!r}, which is no file of it"
+                f"{source / MANIFEST} lists {record.name!r}, which is no file of it",
+                help="build the library again",
             )
         read_file(source, record)
     names = [record.name for record in manifest.files]
     code = [name for name in names if name.endswith(_SHARED)] or [f"{manifest.name}.o"]
     if code[0] not in names:
-        raise ArtifactError(f"{source / MANIFEST} does not list {code[0]}")
+        raise ArtifactError(
+            f"{source / MANIFEST} does not list {code[0]}", help="build the library again"
+        )
     return manifest, source / code[0]

@@ -116,7 +116,9 @@ def check_folder(folder: Path, force: bool) -> None:
     refuse_foreign(folder, written_by_export(folder), remedy)
     above = next(each for each in folder.parents if each.exists())
     if not above.is_dir():
-        raise ArtifactError(f"{above} is a file, and no folder can be in it")
+        raise ArtifactError(
+            f"{above} is a file, and no folder can be in it", help="pass another folder"
+        )
     if not os.access(above, os.W_OK | os.X_OK):
         raise ArtifactError(f"{above} cannot be written to", help="pass another folder")
 
