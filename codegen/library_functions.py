@@ -235,15 +235,15 @@ unknown:
         first, blocks = self.manifest.first_guard(entry), []
         for version in versions:
             self._globals[version.symbol] = f"declare i32 @{version.symbol}(ptr, ptr)"
-            blocks.append(self._call(entry, version, given, results))
+            blocks.append(self._call(version, given, results))
         numbers = [version.number for version in versions]
         own = max(len(version.params) + len(version.constants) for version in versions)
-        buffers = max(len(given) + own + len(results), 1)
+        table = _table_text(len(given) + own + len(results))
         cases = " ".join(f"i32 {each}, label %version{each}" for each in numbers[1:])
         self._functions.append(f"""\
 define i32 @{self.manifest.name}_{entry.name}({parameters}) #0 {{
 entry:
-  %table = alloca [{buffers} x ptr], align 16
+  {table}
   {self._capable()}
   br i1 %capable, label %check, label %lacking
 check:
@@ -270,13 +270,7 @@ ran:
 }}
 """)
 
-    def _call(
-        self,
-        entry: LibraryEntry,
-        version: StepVersion,
-        given: Sequence[str],
-        results: Sequence[str],
-    ) -> str:
+    def _call(self, version: StepVersion, given: Sequence[str], results: Sequence[str]) -> str:
         """The block that fills the table of buffers and calls a version."""
         offsets = {field.name: field.offset for field in self.manifest.state}
         number, lines, buffers = version.number, [], list(given)
@@ -298,3 +292,9 @@ version{number}:
   %status{number} = call i32 @{version.symbol}(ptr %table, ptr %workspace)
   br label %ran
 """
+
+
+def _table_text(buffers: int) -> str:
+    """The table of buffers, one for all versions. It must be in the first block: for one elsewhere,
+    code for Windows calls a function that makes the stack longer."""
+    return f"%table = alloca [{max(buffers, 1)} x ptr], align 16"
