@@ -121,5 +121,6 @@ def _close(got: Array, wanted: Array, *rest: Any) -> Array:
     finite = np.isfinite(stacked)
     unstable = finite.any(axis=0) != finite.all(axis=0)
     # Where no digit is left, as beside a pole, the value may as well be at the pole.
-    unstable |= ~np.isfinite(got) & (noise > LEFT * magnitude)
+    nothing_left = (noise > LEFT * magnitude) | (noise > np.abs(wanted))
+    unstable |= ~np.isfinite(got) & nothing_left
     return np.asarray(close | (got == wanted) | (np.isnan(got) & np.isnan(wanted)) | unstable)
