@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import product, repeat
 from pathlib import Path
 from typing import Any
 
@@ -196,13 +196,11 @@ def main(names: Sequence[str]) -> None:
             python, c, share = ratio(model)
             tell(f"| {name} | {python:.2f} us | {c:.2f} us | {share:.3f} |")
         tell("\n| first step | C, from its start | Python, from gc.load |\n| --- | --- | --- |")
-        for name in names[:2]:
-            for cpu in ("x86-64", "x86-64,x86-64-v3,x86-64-v4"):
-                for threads in (1, 2):
-                    model = exported(name, Path(place, "start"), cpu=cpu, threads=threads)
-                    what = f"{name}, {cpu.count(',') + 1} versions, {threads} threads"
-                    times = f"{first_step(model):.2f} ms | {first_call(model):.2f} ms"
-                    tell(f"| {what} | {times} |")
+        cpus = ("x86-64", "x86-64,x86-64-v3,x86-64-v4")
+        for number, (name, cpu, threads) in enumerate(product(names[:2], cpus, (1, 2))):
+            model = exported(name, Path(place, f"start{number}"), cpu=cpu, threads=threads)
+            what = f"{name}, {cpu.count(',') + 1} versions, {threads} threads"
+            tell(f"| {what} | {first_step(model):.2f} ms | {first_call(model):.2f} ms |")
 
 
 if __name__ == "__main__":
