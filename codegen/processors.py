@@ -16,8 +16,8 @@ from graphc.codegen.errors import BackendError, UnknownTargetError
 from graphc.codegen.instructions import missing_operations
 from graphc.codegen.isolated import isolated
 from graphc.codegen.requirements import requirements_of
-from graphc.codegen.target import Target, host_target
-from graphc.codegen.triples import check_layout, check_triple, suggestion, with_vendor
+from graphc.codegen.target import Target, host_target, joined_features
+from graphc.codegen.triples import check_layout, check_triple, spelled_out, suggestion
 from graphc.runtime.platforms import system
 
 _SAMPLE = """
@@ -60,21 +60,21 @@ def named_target(triple: str = "", cpu: str = "", features: str = "") -> Target:
     (256, 16, True)
     """
     host = host_target()
-    features = _joined(*re.split(r"[\s,]+", features))
+    features = joined_features(*re.split(r"[\s,]+", features))
     if cpu == "host":
-        if with_vendor(triple) not in ("", host.triple):
+        if spelled_out(triple) not in ("", host.triple):
             raise UnknownTargetError(f"this process does not run on {triple}: its cpu has a name")
         return _host_with(features) if features else host
     triple = triple or host.triple
-    family = triple.split("-")[0]
     check_triple(triple)
-    triple = with_vendor(triple)
+    triple = spelled_out(triple)
+    family = triple.split("-")[0]
     default_cpu, default_features = _DEFAULTS.get(family, ("", ""))
     if not cpu:
         cpu = default_cpu or ("x86-64" if family == "x86_64" else "generic")
-        features = _joined(default_features, features)
+        features = joined_features(default_features, features)
     if _ARM_32.match(triple):
-        features = _joined("-neon", features)
+        features = joined_features("-neon", features)
     _check_processor(triple, cpu)
     _check_features(triple, features)
     return _sampled(triple, cpu, features)
@@ -84,7 +84,7 @@ def _host_with(features: str) -> Target:
     """This machine, of which code is not to use all or may use more."""
     host = host_target()
     _check_features(host.triple, features)
-    found = _sampled(host.triple, host.cpu, _joined(host.features, features))
+    found = _sampled(host.triple, host.cpu, joined_features(host.features, features))
     return replace(
         host,
         features=found.features,
@@ -110,10 +110,6 @@ def named_targets(triple: str = "", cpus: str = "", features: str = "") -> list[
             "those before it lack: x86-64,x86-64-v3,x86-64-v4",
         )
     return targets
-
-
-def _joined(*features: str) -> str:
-    return ",".join(filter(None, features))
 
 
 def _check_processor(triple: str, cpu: str) -> None:

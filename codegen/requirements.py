@@ -15,7 +15,7 @@ from functools import cache
 
 from graphc.codegen.backend import can_inline, known_names
 from graphc.codegen.errors import UnknownTargetError
-from graphc.codegen.target import Target
+from graphc.codegen.target import Target, joined_features
 from graphc.runtime.instruction_sets import UNUSED_X86, instruction_sets
 
 _HARMLESS = """
@@ -44,7 +44,7 @@ def requirements_of(target: Target) -> tuple[str, ...]:
     _, names = known_names(target.triple)
     known = sorted(instruction_sets(target.triple).intersection(names))
     processor = (target.cpu, target.features)
-    without = [(target.cpu, _joined(target.features, f"-{name}")) for name in known]
+    without = [(target.cpu, joined_features(target.features, f"-{name}")) for name in known]
     unchanged = can_inline(target.triple, [(processor, lesser) for lesser in without])
     found = tuple(name for name, same in zip(known, unchanged, strict=True) if not same)
     if target.is_x86:
@@ -55,14 +55,10 @@ def requirements_of(target: Target) -> tuple[str, ...]:
 def _check_completeness(target: Target, found: Iterable[str], unasked: Iterable[str]) -> None:
     """Whether a processor with nothing but what was found runs the code."""
     least = "+64bit,+cx8,+cmov,+mmx,+sse2" if target.is_x86_64 else ""
-    asked = _joined(least, *(f"+{name}" for name in found))
-    rest = _joined(target.features, *(f"-{name}" for name in sorted(unasked)))
+    asked = joined_features(least, *(f"+{name}" for name in found))
+    rest = joined_features(target.features, *(f"-{name}" for name in sorted(unasked)))
     if not can_inline(target.triple, [((target.cpu, rest), ("i386", asked))])[0]:
         raise UnknownTargetError(
             f"code for {target.cpu} would need instruction sets of which a program cannot ask",
             help="name another processor, or take those that are new away with --features -NAME",
         )
-
-
-def _joined(*parts: str) -> str:
-    return ",".join(part for part in parts if part)

@@ -1,7 +1,8 @@
 """The machine that code is made for: its instructions, vector unit, registers and caches.
 
-Owns `Target` and the description of the host. Imports llvmlite.binding and the names of platforms.
-Invariant: a target is a value; equal targets and equal text give equal object bytes.
+Owns `Target`, lists of features and the description of the host. Imports llvmlite.binding and the
+names of platforms. Invariant: a target is a value; equal targets and equal text give equal object
+bytes.
 """
 
 from __future__ import annotations
@@ -107,6 +108,15 @@ def compiler() -> tuple[object, ...]:
     except OSError:  # the program was packed into one file, with llvmlite
         return version
     return *version, found.st_size, found.st_mtime_ns
+
+
+def joined_features(*features: str) -> str:
+    """Lists of features as one; a later one says the last word.
+
+    >>> joined_features("+avx2", "", "-fma")
+    '+avx2,-fma'
+    """
+    return ",".join(filter(None, features))
 
 
 def vector_unit(triple: str, features: str) -> tuple[int, int]:

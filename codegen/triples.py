@@ -1,6 +1,6 @@
 """Names of platforms, processors and instruction sets: which are known, and which are near.
 
-Owns `check_triple`, `with_vendor`, `check_layout` and `suggestion`. Imports llvmlite.binding.
+Owns `check_triple`, `spelled_out`, `check_layout` and `suggestion`. Imports llvmlite.binding.
 Invariant: a name that LLVM would read as another, or as none, is refused: it warns of few, and goes
 on.
 """
@@ -59,13 +59,15 @@ def check_triple(triple: str) -> None:
             raise _unknown(triple, f"LLVM does not know {part!r} in the target {triple!r}")
 
 
-def with_vendor(triple: str) -> str:
-    """A triple of four parts where the vendor was left out. LLVM, given three, takes the second for
-    the vendor and the third for the system: the code would call other libraries in other ways.
+def spelled_out(triple: str) -> str:
+    """A triple of four parts where the vendor was left out, with the first name of an architecture
+    that has two. LLVM, given three parts, takes the second for the vendor and the third for the
+    system: the code would call other libraries in other ways.
 
-    >>> with_vendor("thumbv6m-none-eabi"), with_vendor("x86_64-linux-gnu")
+    >>> spelled_out("thumbv6m-none-eabi"), spelled_out("amd64-linux-gnu")
     ('thumbv6m-unknown-none-eabi', 'x86_64-unknown-linux-gnu')
     """
+    triple = re.sub("^amd64(?=-|$)", "x86_64", triple)
     architecture, _, rest = triple.partition("-")
     second = rest.partition("-")[0]
     system = llvm.get_triple_parts(triple).OS

@@ -71,6 +71,11 @@ def test_a_host_of_which_something_is_taken() -> None:
     assert (lesser.missing, lesser.vector_bits) != (host.missing, host.vector_bits)
 
 
+@pytest.mark.parametrize("cpu", ["", "x86-64-v3"])
+def test_an_architecture_of_two_names(cpu: str) -> None:
+    assert named_target("amd64-unknown-linux-gnu", cpu) == named_target(LINUX, cpu)
+
+
 @pytest.mark.parametrize(
     "triple", ["wasm32-wasi", "x86_64-alpine-linux-musl", "aarch64-none-elf", "x86_64-linux-gnu"]
 )
