@@ -29,9 +29,9 @@ def check_platform(targets: Sequence[TargetRecord], needs: Sequence[Sequence[str
     each needs instruction sets, may run here."""
     triple = targets[0].triple
     if not is_this_platform(triple):
-        machine, system = _machine(platform.machine().lower()), _system()
+        machine = _machine(platform.machine().lower())
         raise TargetError(
-            f"it was made for {triple}, and this process runs on {machine} with {system}",
+            f"it was made for {triple}, and this process runs on {machine} with {_system()}",
             help="build the library for this machine",
         )
     missing = [lacking(triple, frozenset(needed), _cpu_info())[0] for needed in needs]

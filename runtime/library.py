@@ -21,7 +21,6 @@ from graphc.runtime.arguments import Binder
 from graphc.runtime.binding import link_permanently
 from graphc.runtime.buffers import aligned_empty
 from graphc.runtime.errors import ArtifactError, TargetError
-from graphc.runtime.folder import digest
 from graphc.runtime.host import check_platform, unconfirmed
 from graphc.runtime.library_manifest import (
     ALIGNMENT,
@@ -164,7 +163,7 @@ def _load(manifest: LibraryManifest, path: Path) -> Functions:
     functions: Functions
     try:
         if path.suffix != ".o":
-            library = shared_library(path, digest(path.read_bytes()))
+            library = shared_library(path, _digest(manifest, path))
             abi = ctypes.c_uint32.in_dll(library, constants[0]).value
             ctypes.c_uint8.in_dll(library, constants[1])
             functions = {name: library[symbol] for name, symbol in symbols.items()}
@@ -185,3 +184,8 @@ def _load(manifest: LibraryManifest, path: Path) -> Functions:
             help="its code and its manifest are of one build: build the library again",
         )
     return functions
+
+
+def _digest(manifest: LibraryManifest, path: Path) -> str:
+    """That of a file's bytes, which was compared when the manifest was read."""
+    return next(record.sha256 for record in manifest.files if record.name == path.name)
